@@ -1,0 +1,49 @@
+# Every target is a line or two that calls a real tool. `make dev` and `make test` need nothing but Python >= 3.11, git and make.
+.DEFAULT_GOAL := help
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup dev test test-all lint format bench lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## build .venv from the lock (the network is used once)
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=$$(.ci/interpreters | head -n 1); \
+	if [ -z "$$python" ]; then \
+	  echo "No Python >= 3.11 that can make a virtual environment was found." >&2; \
+	  echo "  Debian, Ubuntu:  sudo apt install python3 python3-venv" >&2; \
+	  echo "  macOS:           brew install python@3.13" >&2; exit 1; fi; \
+	.ci/venv "$$python" $(VENV)
+	@touch $@
+
+dev: $(STAMP)  ## start the sample remote environment and `stores run netshop reserve`
+	@$(BIN)/python examples/remote -- $(BIN)/stores run netshop reserve
+
+test: $(STAMP)  ## run the whole test suite
+	$(BIN)/python -m pytest -n auto
+
+test-all: $(STAMP)  ## run the suite on the oldest working interpreter too
+	.ci/test-all
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure, beside peers, and write the tables that docs/ includes
+	$(BIN)/python -m bench
+
+lock:  ## make requirements.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 pyproject.toml --group dev --output-file requirements.lock --upgrade
+
+clean:  ## remove what make built here (never the state of a running system: that is `stores down`)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

@@ -1,0 +1,1 @@
+"""The DNS resolver for the workspace's domain: `zone` answers, `server` listens."""

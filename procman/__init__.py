@@ -1,0 +1,1 @@
+"""Procfile-style supervision of services on the host: registration, processes, the command line."""
