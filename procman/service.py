@@ -1,0 +1,65 @@
+"""What a service is: frozen records, made by `procfile` from one file and read by everything else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: A service's name is a DNS label (RFC 1123), because it is also its host; a process's is what Procfiles allow.
+SERVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+PROCESS_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+#: The largest TCP port number.
+LAST_PORT = 65535
+
+#: Names that belong to the tool itself: hosts of its own, and `stores restart gateway`.
+RESERVED_NAMES = frozenset({"stores", "gateway", "api-gateway", "auth", "events", "dns", "all"})
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of a Procfile: ``name: command``."""
+
+    name: str
+    command: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """When a service answers: an HTTP `path` with a status below 500, a `log` line that matches, else its open port."""
+
+    path: str | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One file of ``Procfile.d/``, with every default filled in.
+
+    `hosts` are relative to the workspace's domain (``netshop``, ``*.netshop``). `port` is the fixed one, or None for an
+    assigned one. `remote` is an ``https://`` origin, or None where nothing remote may answer. Times are in seconds.
+    """
+
+    name: str
+    file: Path
+    dir: Path
+    processes: tuple[Process, ...]
+    hosts: tuple[str, ...]
+    description: str = ""
+    repo: str = ""
+    port: int | None = None
+    remote: str | None = None
+    ready: Ready = Ready()
+    ready_timeout: float = 60.0
+    needs: tuple[str, ...] = ()
+    grace: float = 5.0
+    stop_signal: str = "SIGTERM"
+    restart: str = "on-failure"
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def primary(self) -> Process:
+        """The process that the hosts lead to: ``web``, else the first one (as Heroku's router picks it)."""
+        return next((process for process in self.processes if process.name == "web"), self.processes[0])

@@ -1,0 +1,170 @@
+"""``stores.toml``: what belongs to the workspace; ``stores.local.toml`` overrides it for one person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from procman.service import LAST_PORT
+from procman.table import Table
+
+FILES = ("stores.toml", "stores.local.toml")
+
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_CONNECT_TO = re.compile(
+    r"(?P<host>[^:\[\]]*):(?P<port>\d*):(?P<to_host>[^:\[\]]*|\[[0-9a-fA-F:.]+\]):(?P<to_port>\d*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectTo:
+    """One of curl's ``--connect-to`` rules; an empty `host` or `port` means any, an empty target means unchanged."""
+
+    host: str
+    port: str
+    to_host: str
+    to_port: str
+
+    @classmethod
+    def parse(cls, text: str) -> ConnectTo:
+        """From ``HOST1:PORT1:HOST2:PORT2``; HOST1 may begin with ``*.``, an IPv6 HOST2 stands in brackets."""
+        match = _CONNECT_TO.fullmatch(text)
+        if match is None:
+            raise ValueError(f'"{text}" is not HOST1:PORT1:HOST2:PORT2')
+        return cls(match["host"].lower(), match["port"], match["to_host"].strip("[]"), match["to_port"])
+
+    def __str__(self) -> str:
+        """As it is written in ``stores.toml``."""
+        to_host = f"[{self.to_host}]" if ":" in self.to_host else self.to_host
+        return f"{self.host}:{self.port}:{to_host}:{self.to_port}"
+
+    def target(self, host: str, port: int) -> tuple[str, int] | None:
+        """Where a connection to `host`:`port` goes by this rule; None where the rule is about another name."""
+        wild = self.host.startswith("*.") and host.endswith(self.host[1:])
+        if not (self.host in {"", host} or wild) or self.port not in {"", str(port)}:
+            return None
+        return self.to_host or host, int(self.to_port or port)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The shared development environment, and how it is reached from here."""
+
+    domain: str = "remote.example.com"
+    connect_to: tuple[ConnectTo, ...] = ()
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that ``stores.toml`` can say. A port of None is the default one, 0 any free one."""
+
+    domain: str = "local.example.com"
+    repos: Path = Path("..")
+    http: int | None = None
+    https: int | None = None
+    dns: int | None = None
+    proxy: str = "auto"
+    remote: Remote = field(default_factory=Remote)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def overrides(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What ``STORES_*`` variables say, in the shape of ``stores.toml``. They win over both files."""
+    values: dict[str, Any] = {}
+    for variable, keys in _VARIABLES.items():
+        text = environ.get(variable)
+        if text:
+            table = values
+            for key in keys[:-1]:
+                table = table.setdefault(key, {})
+            table[keys[-1]] = _typed(keys[-1], text)
+    return values
+
+
+_VARIABLES = {
+    "STORES_DOMAIN": ("domain",),
+    "STORES_REPOS": ("repos",),
+    "STORES_HTTP_PORT": ("gateway", "http"),
+    "STORES_HTTPS_PORT": ("gateway", "https"),
+    "STORES_DNS_PORT": ("dns", "port"),
+    "STORES_PROXY": ("environment", "proxy"),
+    "STORES_REMOTE_DOMAIN": ("remote", "domain"),
+    "STORES_REMOTE_CONNECT_TO": ("remote", "connect_to"),
+    "STORES_REMOTE_CA": ("remote", "ca"),
+}
+
+
+def _typed(key: str, text: str) -> Any:
+    """A variable's text as the type of its key; a wrong one stays text, and `read` refuses it like any other."""
+    if key in {"http", "https", "port"}:
+        return int(text) if text.isdecimal() else text
+    return text.split() if key == "connect_to" else text
+
+
+def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, table by table; a list replaces a list."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def read(table: Table, root: Path) -> Settings:
+    """The settings in a table. What is wrong is noted in the table, and raised by its `close`."""
+    gateway, dns, environment = table.table("gateway"), table.table("dns"), table.table("environment")
+    remote, groups = table.table("remote"), table.table("groups")
+    settings = Settings(
+        domain=table.take("domain", str, "local.example.com", _domain),
+        repos=_path(root, table.take("repos", str, "..")),
+        http=_port(gateway, "http"),
+        https=_port(gateway, "https"),
+        dns=_port(dns, "port"),
+        proxy=environment.take("proxy", str, "auto", _proxy),
+        remote=Remote(
+            domain=remote.take("domain", str, "remote.example.com", _remote_domain),
+            connect_to=_connect_to(remote),
+            ca=_path(root, ca) if (ca := remote.take("ca", str, "")) else None,
+        ),
+        groups={name: groups.texts(name, ()) for name in groups.keys()},
+    )
+    for inner in (gateway, dns, environment, remote, groups, table):
+        inner.close()
+    return settings
+
+
+def _domain(value: str) -> str:
+    return "" if _DOMAIN.fullmatch(value) else f'"{value}" is not a domain with a dot in it, in lower case'
+
+
+def _remote_domain(value: str) -> str:
+    return _domain(value) if value else ""
+
+
+def _proxy(value: str) -> str:
+    return "" if value in {"auto", "always", "never"} else f'"{value}" is not one of auto, always, never'
+
+
+def _port(table: Table, key: str) -> int | None:
+    port = table.take(key, int, -1, lambda port: "" if 0 <= port <= LAST_PORT else f"{port} is not a port (0 to 65535)")
+    return None if port < 0 else port
+
+
+def _path(root: Path, text: str) -> Path:
+    return (root / Path(text).expanduser()).resolve()
+
+
+def _connect_to(table: Table) -> tuple[ConnectTo, ...]:
+    rules = []
+    for text in table.texts("connect_to", ()):
+        try:
+            rules.append(ConnectTo.parse(text))
+        except ValueError as error:
+            table.wrong(
+                "connect_to", str(error), 'As curl has it: connect_to = ["*.remote.example.com:443:127.0.0.1:9443"]'
+            )
+    return tuple(rules)

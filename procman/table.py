@@ -1,0 +1,118 @@
+"""A TOML table that is read key by key, with its file's lines at hand: what nobody asked for is a mistake."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from procman.mistake import Mistake, MistakesError, nearest
+
+Value = TypeVar("Value")
+
+_WORDS = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
+_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\)")
+
+
+class Table:
+    """One TOML table of `file`. Mistakes are collected; `close` adds every key that was never asked for."""
+
+    def __init__(
+        self, values: dict[str, Any], file: str, lines: list[str], *, offset: int = 0, prefix: str = ""
+    ) -> None:
+        """`lines` is the TOML text that the values come from, which begins after `offset` lines of the file."""
+        self.values = values
+        self.file = file
+        self.mistakes: list[Mistake] = []
+        self._lines = lines
+        self._offset = offset
+        self._prefix = prefix
+        self._asked: set[str] = set()
+
+    @classmethod
+    def parse(cls, text: str, file: str, offset: int = 0) -> Table:
+        """From TOML text. Raises `MistakesError` where it is not TOML."""
+        lines = text.splitlines()
+        try:
+            return cls(tomllib.loads(text), file, lines, offset=offset)
+        except tomllib.TOMLDecodeError as error:
+            place = _PLACE.search(str(error))
+            line, column = (int(place[1]), int(place[2])) if place and place[1] else (max(1, len(lines)), 0)
+            shown = lines[line - 1].strip() if line <= len(lines) else ""
+            problem = f"not valid TOML: {_PLACE.sub('', str(error)).strip()}"
+            mistake = Mistake(file, line + offset, shown, problem, 'Write it as: key = "value"', column)
+            raise MistakesError(mistake) from error
+
+    def _text(self, line: int) -> str:
+        return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
+
+    def _find(self, key: str) -> int:
+        """The line on which the last part of a dotted key is set; 1 when only the table itself can be shown."""
+        last = re.escape(key.rpartition(".")[2])
+        pattern = re.compile(rf"""\s*(?:\[{re.escape(key)}\]|[\w.-]*\b["']?{last}["']?\s*=|\[[\w.-]*\b{last}[\].])""")
+        return next((number for number, text in enumerate(self._lines, 1) if pattern.match(text)), 1)
+
+    def wrong(self, key: str, problem: str, mend: str) -> None:
+        """Notes a mistake at the place where `key` is set."""
+        line = self._find(self._prefix + key)
+        self.mistakes.append(Mistake(self.file, line + self._offset, self._text(line), problem, mend))
+
+    def take(self, key: str, kind: type[Value], default: Value, rule: Callable[[Value], str] | None = None) -> Value:
+        """The value of `key`, or `default`. `rule` returns what is wrong with a value, or an empty string."""
+        value = self.any(key, default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            self.wrong(
+                key, f"{key} must be {_WORDS.get(kind, kind.__name__)}", f"For example: {key} = {_show(default)}"
+            )
+            return default
+        problem = rule(value) if rule and key in self.values else ""
+        if problem:
+            self.wrong(key, problem, f"For example: {key} = {_show(default)}")
+            return default
+        return value
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of texts, as a tuple."""
+        value = self.take(key, list, list(default))
+        if not all(isinstance(item, str) for item in value):
+            self.wrong(key, f"{key} must be a list of texts", f'For example: {key} = ["one", "two"]')
+            return default
+        return tuple(value)
+
+    def any(self, key: str, default: Any = None) -> Any:
+        """The value of `key` whatever it is; asking for a key makes it a known one."""
+        self._asked.add(key)
+        return self.values.get(key, default)
+
+    def table(self, key: str) -> Table:
+        """The sub-table `key`; an absent one is empty. Its mistakes are this table's mistakes."""
+        value = self.any(key, {})
+        if not isinstance(value, dict):
+            self.wrong(key, f"{key} must be a table", f"Write it as: [{key}]")
+            value = {}
+        inner = Table(value, self.file, self._lines, offset=self._offset, prefix=f"{self._prefix}{key}.")
+        inner.mistakes = self.mistakes
+        return inner
+
+    def keys(self) -> list[str]:
+        """The keys that stand here, for tables whose keys are names (`[groups]`, `env`)."""
+        self._asked.update(self.values)
+        return list(self.values)
+
+    def close(self) -> None:
+        """Every key that nobody asked for is a mistake; so is every one noted before."""
+        for key in self.values:
+            if key not in self._asked:
+                self.wrong(key, f'unknown key "{self._prefix}{key}"', nearest(key, sorted(self._asked)))
+
+
+def _show(value: object) -> str:
+    """A value as TOML would write it, for a mend."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_show, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

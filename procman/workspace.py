@@ -1,0 +1,205 @@
+"""The folder becomes a `Workspace`: its settings and its services, unique, in order, selectable by name or glob."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from procman import procfile, settings
+from procman.errors import StoresError
+from procman.mistake import Mistake, MistakesError, nearest, refuse
+from procman.service import Service
+from procman.settings import Settings
+from procman.table import Table
+
+FOLDER = "Procfile.d"
+_EDITORS_OWN = re.compile(r"\..*|.*~|#.*#|.*\.(?:swp|swx|tmp|orig|bak)|4913")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder with ``Procfile.d/``: the last state of it that was right."""
+
+    root: Path
+    settings: Settings
+    services: tuple[Service, ...]
+
+    def service(self, name: str) -> Service:
+        """The service of that name. Raises `StoresError` (exit code 4) with the nearest name."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        names = [service.name for service in self.services]
+        raise StoresError(
+            f'No service is called "{name}". {nearest(name, names)}',
+            f"A new one is one file: stores add {name}",
+            exit_code=4,
+        )
+
+    def select(self, patterns: Sequence[str]) -> tuple[Service, ...]:
+        """The services that the patterns mean, in the order of the patterns: names, groups, globs. None given: all."""
+        chosen: dict[str, Service] = {}
+        for pattern in patterns or ["*"]:
+            for service in self._expand(pattern):
+                chosen[service.name] = service
+        return tuple(chosen.values())
+
+    def _expand(self, pattern: str) -> Iterable[Service]:
+        if pattern in self.settings.groups:
+            return [self.service(name) for name in self.settings.groups[pattern]]
+        if any(character in pattern for character in "*?["):
+            found = [service for service in self.services if fnmatchcase(service.name, pattern)]
+            if not found and pattern != "*":
+                names = ", ".join(service.name for service in self.services)
+                raise StoresError(f'No service matches "{pattern}".', f"There is: {names}", exit_code=4)
+            return found
+        return [self.service(pattern)]
+
+    def with_needs(self, services: Iterable[Service]) -> tuple[Service, ...]:
+        """The services and all that they need, each after what it needs."""
+        ordered: dict[str, Service] = {}
+
+        def visit(service: Service) -> None:
+            if service.name not in ordered:
+                for need in service.needs:
+                    visit(self.service(need))
+                ordered[service.name] = service
+
+        for service in services:
+            visit(service)
+        return tuple(ordered.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a folder says now: `workspace` where it is usable, and every mistake in it."""
+
+    workspace: Workspace
+    mistakes: tuple[Mistake, ...]
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Workspace:
+    """The workspace, or a `StoresError` (exit code 2) that shows every mistake with its place and its mend."""
+    reading = read(root, environ)
+    if reading.mistakes:
+        raise refuse(reading.mistakes)
+    return reading.workspace
+
+
+def read(root: Path, environ: Mapping[str, str], previous: Workspace | None = None) -> Reading:
+    """Reads the folder. Where a file is wrong, what `previous` had from it stays in force."""
+    mistakes: list[Mistake] = []
+    chosen = _settings(root, environ, previous, mistakes)
+    services = _services(root, chosen, previous, mistakes)
+    unclear = _together(services, chosen)
+    if unclear and previous is not None:
+        return Reading(previous, (*mistakes, *unclear))
+    return Reading(Workspace(root, chosen, services), (*mistakes, *unclear))
+
+
+def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None, mistakes: list[Mistake]) -> Settings:
+    merged: dict[str, Any] = {}
+    found = len(mistakes)
+    for name in settings.FILES:
+        if not (root / name).is_file():
+            continue
+        try:
+            table = Table.parse((root / name).read_text(encoding="utf-8"), name)
+            settings.read(table, root)
+            mistakes += table.mistakes
+            merged = settings.merge(merged, table.values)
+        except MistakesError as error:
+            mistakes += error.mistakes
+        except (OSError, UnicodeDecodeError) as error:
+            mistakes.append(Mistake(name, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+    if len(mistakes) > found:
+        return previous.settings if previous else Settings(repos=root.parent)
+    table = Table(settings.merge(merged, settings.overrides(environ)), "the environment (STORES_…)", [])
+    chosen = settings.read(table, root)
+    mistakes += table.mistakes
+    return chosen
+
+
+def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes: list[Mistake]) -> tuple[Service, ...]:
+    before = {service.name: service for service in previous.services} if previous else {}
+    services = []
+    for file in sorted((root / FOLDER).iterdir()):
+        if _EDITORS_OWN.fullmatch(file.name) or file.is_dir():
+            continue
+        try:
+            text = file.read_text(encoding="utf-8")
+            services.append(
+                procfile.parse(text, file, root=root, repos=chosen.repos, remote_domain=chosen.remote.domain)
+            )
+        except FileNotFoundError:
+            continue  # gone since the folder was listed: an editor's temporary file
+        except MistakesError as error:
+            mistakes += error.mistakes
+            services += [before[file.name]] if file.name in before else []
+        except (OSError, UnicodeDecodeError) as error:
+            shown = f"{FOLDER}/{file.name}"
+            mistakes.append(Mistake(shown, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+            services += [before[file.name]] if file.name in before else []
+    return tuple(services)
+
+
+def _together(services: tuple[Service, ...], chosen: Settings) -> list[Mistake]:
+    """What no file can know alone: hosts and ports claimed twice, needs and groups that do not exist, cycles."""
+    mistakes: list[Mistake] = []
+    by_name = {service.name: service for service in services}
+    mistakes += _claimed_twice(services, "host", lambda service: service.hosts)
+    mistakes += _claimed_twice(services, "port", lambda service: (service.port,) if service.port else ())
+    for service in services:
+        for need in service.needs:
+            if need not in by_name:
+                mistakes.append(_mistake(service, f'needs "{need}", which is no service', nearest(need, [*by_name])))
+        cycle = _cycle(service, by_name)
+        if cycle:
+            mistakes.append(_mistake(service, f"needs itself: {' → '.join(cycle)}", "Take one of these needs out."))
+    for group, names in chosen.groups.items():
+        for name in names:
+            if name not in by_name:
+                problem = f'group "{group}" has "{name}", which is no service'
+                mistakes.append(Mistake("stores.toml", 0, "", problem, nearest(name, [*by_name])))
+        if group in by_name:
+            problem = f'"{group}" is both a group and a service'
+            mistakes.append(Mistake("stores.toml", 0, "", problem, "Give the group another name."))
+    return mistakes
+
+
+def _mistake(service: Service, problem: str, mend: str) -> Mistake:
+    return Mistake(f"{FOLDER}/{service.name}", 0, "", problem, mend)
+
+
+def _claimed_twice(services: Iterable[Service], what: str, claims: Any) -> list[Mistake]:
+    owners: dict[object, str] = {}
+    mistakes = []
+    for service in services:
+        for claim in claims(service):
+            owner = owners.setdefault(claim, service.name)
+            if owner != service.name:
+                problem = f'{what} "{claim}" is already claimed by {FOLDER}/{owner}'
+                mistakes.append(
+                    _mistake(service, problem, f"Take it out of one of the two files, or choose another {what}.")
+                )
+    return mistakes
+
+
+def _cycle(service: Service, by_name: Mapping[str, Service]) -> list[str]:
+    """The way from a service back to itself along `needs`; empty when there is none. Its first name reports it."""
+    trail: list[str] = []
+
+    def walk(name: str) -> bool:
+        if name in trail:
+            return name == service.name
+        trail.append(name)
+        if any(walk(need) for need in by_name[name].needs if need in by_name):
+            return True
+        trail.pop()
+        return False
+
+    return [*trail, service.name] if walk(service.name) and service.name == min(trail) else []
