@@ -1,0 +1,132 @@
+"""What runs at one moment, as the supervisor tells it: to the gateway, to every command, to ``status --json``.
+
+The supervisor is the only writer. A snapshot is whole (never a difference), so a reader that missed some needs only the
+newest. It travels as one line of JSON; the names of the fields are the names in that JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from procman.routes import Route
+from procman.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One process. `since` is when it entered its state (seconds since the epoch, for people); `exit` how it last ended."""
+
+    name: str
+    state: State
+    pid: int | None = None
+    port: int | None = None
+    restarts: int = 0
+    since: float = 0.0
+    exit: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One registered service, whether it runs or not.
+
+    `wanted` says that somebody started it here. `port` is the one that requests go to, on ::1 or 127.0.0.1. `hosts` are
+    relative to the domain. `remote` is the origin that answers while nothing runs here, or None.
+    """
+
+    name: str
+    state: State
+    route: Route
+    wanted: bool
+    hosts: tuple[str, ...]
+    urls: tuple[str, ...]
+    processes: tuple[ProcessStatus, ...]
+    port: int | None = None
+    remote: str | None = None
+    description: str = ""
+    repo: str = ""
+    file: str = ""
+    dir: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """The gateway's ports, the CA that its certificates come from, and its process."""
+
+    http: int = 0
+    https: int = 0
+    ca_file: str = ""
+    pid: int | None = None
+    state: State = State.STOPPED
+
+
+@dataclass(frozen=True, slots=True)
+class DnsStatus:
+    """The resolver's port on 127.0.0.1 and ::1, UDP and TCP."""
+
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStatus:
+    """How the remote is reached: rules of ``--connect-to``, and a CA to trust beside the public ones."""
+
+    domain: str = ""
+    connect_to: tuple[str, ...] = ()
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole workspace. `mistakes` are the ones in its files right now; the last good state is in force meanwhile."""
+
+    workspace: str
+    domain: str
+    pid: int
+    gateway: GatewayStatus
+    dns: DnsStatus
+    remote: RemoteStatus
+    services: tuple[ServiceStatus, ...]
+    mistakes: tuple[str, ...] = ()
+
+    def service(self, name: str) -> ServiceStatus | None:
+        """The service of that name, if it is registered."""
+        return next((service for service in self.services if service.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    def to_line(self) -> bytes:
+        """One line of JSON, its newline included."""
+        return json.dumps(self.to_json(), separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Snapshot:
+        """From `to_json`'s result. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for anything else."""
+        return cls(
+            workspace=value["workspace"],
+            domain=value["domain"],
+            pid=value["pid"],
+            gateway=GatewayStatus(**{**value["gateway"], "state": State(value["gateway"]["state"])}),
+            dns=DnsStatus(**value["dns"]),
+            remote=RemoteStatus(**{**value["remote"], "connect_to": tuple(value["remote"]["connect_to"])}),
+            services=tuple(map(_service, value["services"])),
+            mistakes=tuple(value["mistakes"]),
+        )
+
+
+def _service(value: dict[str, Any]) -> ServiceStatus:
+    processes = tuple(ProcessStatus(**{**item, "state": State(item["state"])}) for item in value["processes"])
+    known = {
+        "state": State(value["state"]),
+        "route": Route(value["route"]),
+        "hosts": tuple(value["hosts"]),
+        "urls": tuple(value["urls"]),
+        "processes": processes,
+    }
+    return ServiceStatus(**{**value, **known})
