@@ -17,7 +17,7 @@ from procman.state import State
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """One process. `since` is when it entered its state (seconds since the epoch, for people); `exit` how it last ended."""
+    """One process. `since`: when it entered its state (epoch seconds, for people); `exit`: how it last ended."""
 
     name: str
     state: State
@@ -82,7 +82,7 @@ class RemoteStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole workspace. `mistakes` are the ones in its files right now; the last good state is in force meanwhile."""
+    """The whole workspace. `mistakes` are the ones in its files now; the last good state is in force."""
 
     workspace: str
     domain: str

@@ -1,0 +1,31 @@
+"""How one process is run: everything that its supervision needs to know, and nothing of where it comes from."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from procman.readiness import Ready, settled
+from procman.spawn import Launch
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the process `name` (``netshop.web``) is run.
+
+    `launch` says what to start, asked anew each time; it raises `StoresError` where nothing can be started, and why.
+    `ready` returns once the process answers. Times in seconds. `restart`: always, on-failure, never. `definition` tells
+    whether a running process is still the one that its file describes.
+    """
+
+    name: str
+    launch: Callable[[str], Launch]
+    definition: str
+    ready: Ready = settled
+    waits_for: str = "to live a moment"
+    ready_timeout: float = 60.0
+    restart: str = "on-failure"
+    grace: float = 5.0
+    stop_signal: int = signal.SIGTERM
+    port: int | None = None

@@ -1,0 +1,84 @@
+"""Ports: assigned once and kept, free before anything is started, and if not, held by whom."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import socket
+import sys
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from procman.errors import StoresError
+
+#: Assigned ports: below every system's ephemeral range (Linux 32768, macOS 49152), above the usual fixed ones.
+FIRST, LAST = 20000, 29999
+
+# macOS lets a loopback address be bound beside another's wildcard; Linux does not, and there the wildcard would also
+# meet a container's address, which is none of ours.
+_PROBED = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+if sys.platform == "darwin":
+    _PROBED += [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104 (bound for a moment, never listening)
+
+
+class Ports:
+    """The assigned ports of a workspace's processes, in one JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._assigned: dict[str, int] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._assigned = {str(name): int(port) for name, port in json.loads(path.read_bytes()).items()}
+
+    def of(self, name: str, taken: Iterable[int]) -> int:
+        """The port of process `name`: the one it had, else a free one that no other has. `taken`: fixed ones."""
+        known = self._assigned.get(name)
+        if known is not None and known not in taken:
+            return known
+        used = {*taken, *(port for other, port in self._assigned.items() if other != name)}
+        size = LAST - FIRST + 1
+        begin = zlib.crc32(name.encode()) % size  # the same on every colleague's laptop, as long as it is free
+        for step in range(size):
+            port = FIRST + (begin + step) % size
+            if port not in used and is_free(port):
+                self._assigned[name] = port
+                self._write()
+                return port
+        raise StoresError(f"No port is free between {FIRST} and {LAST}", f"Set port = … in Procfile.d/{name}")
+
+    def _write(self) -> None:
+        draft = self._path.with_suffix(".new")
+        with contextlib.suppress(OSError):  # a full disk: the port is the same for this run at least
+            draft.write_text(json.dumps(self._assigned, indent=1, sort_keys=True))
+            draft.replace(self._path)
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port: on loopback, or on all addresses."""
+    return all(_can_bind(family, address, port) for family, address in _PROBED)
+
+
+def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT hold nothing
+        try:
+            probe.bind((address, port))
+        except PermissionError:
+            return True
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE  # no IPv6 on this machine is no holder
+    return True
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, for a message: ``PID 4711 (ruby bin/rails server)``, as far as this user may know."""
+    import psutil  # noqa: PLC0415 (4 MB that only this needs)
+
+    for process in psutil.process_iter():  # a process at a time: macOS shows a user only his own, and refuses the rest
+        with contextlib.suppress(psutil.Error):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return f"PID {process.pid} ({' '.join(process.cmdline())[:100]})"
+    return "another user's process"
