@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 # An ephemeral port is free for the first socket and, now and then, taken for one of the other three.
 ATTEMPTS = 20
-BACKLOG = 128
+BACKLOG = 256  # connections that wait to be accepted; one beyond them would wait a second for its next try
 
 
 class Binding(NamedTuple):

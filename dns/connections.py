@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 PREFIX = 2  # octets of length before each message: RFC 1035, section 4.2.2
 # Read at once, from any connection. Bounds how long one client with many pipelined queries keeps the loop (about 1 ms)
@@ -85,9 +86,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._pending = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._connections.opened(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has its methods and not its class
+        self._connections.opened(self._transport)
 
     def get_buffer(self, _sizehint: int) -> bytearray:
         return self._connections.chunk

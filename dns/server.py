@@ -5,7 +5,7 @@ import socket
 from collections.abc import Sequence
 from typing import Self
 
-from dns.binding import Binding, bind
+from dns.binding import BACKLOG, Binding, bind
 from dns.connections import Connections
 from dns.message import LONGEST
 from dns.zone import Zone
@@ -75,7 +75,8 @@ class DnsServer:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for binding in self._bindings:
-            self._listeners.append(await loop.create_server(self._connections.protocol, sock=binding.tcp))
+            listener = await loop.create_server(self._connections.protocol, sock=binding.tcp, backlog=BACKLOG)
+            self._listeners.append(listener)
             # Not create_datagram_endpoint: it takes one datagram a turn and queues answers that do not go out.
             loop.add_reader(binding.udp, self._datagrams_arrived, binding.udp)
 
