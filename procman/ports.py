@@ -72,13 +72,13 @@ def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
     return True
 
 
-def holder(port: int) -> str:
+def holder(port: int, *, udp: bool = False) -> str:
     """Who listens on the port, for a message: ``PID 4711 (ruby bin/rails server)``, as far as this user may know."""
     import psutil  # noqa: PLC0415 (4 MB that only this needs)
 
     for process in psutil.process_iter():  # a process at a time: macOS shows a user only his own, and refuses the rest
         with contextlib.suppress(psutil.Error):
-            for connection in process.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            for connection in process.net_connections("udp" if udp else "tcp"):
+                if (udp or connection.status == psutil.CONN_LISTEN) and connection.laddr.port == port:
                     return f"PID {process.pid} ({' '.join(process.cmdline())[:100]})"
     return "another user's process"

@@ -1,0 +1,166 @@
+"""Verbs that change what runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from procman import client
+from procman.cli import render
+from procman.cli.arguments import Json, NoNeeds, Targets
+from procman.cli.place import Place, here
+from procman.client import Call
+from procman.errors import StoresError
+
+#: How long a supervisor in the background may take to answer, in seconds.
+_PATIENCE = 60.0
+
+
+def run(targets: Targets = None) -> None:
+    """Start services here and show their output until Ctrl-C.
+
+    Where a supervisor runs already, this joins it: Ctrl-C then ends what this command started, and nothing else.
+
+    Examples:  stores run netshop reserve     stores run booking     stores run 'net*'
+    """
+    place = here()
+    _check(place, targets or [])
+    if client.holder(place.paths) is not None:
+        _join(place, targets or [])
+        return
+    arguments = ["--workspace", str(place.root), *(targets or [])]
+    # becomes the supervisor: typer and the rest of this room leave the memory
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "procman", *arguments], dict(place.environ))  # noqa: S606
+
+
+def _check(place: Place, targets: Sequence[str]) -> None:
+    """What is wrong with files or names is said here, before anything starts."""
+    workspace = place.workspace()
+    workspace.select([target.partition(".")[0] for target in targets if target != "gateway"])
+
+
+def _join(place: Place, targets: Sequence[str]) -> None:
+    _wait_for_socket(place)
+    with Call(place.paths, "run", targets=list(targets)) as call:
+        lines = iter(call)
+        while True:
+            try:
+                for told in lines:
+                    render.told(told)
+            except KeyboardInterrupt:
+                call.leave()
+                continue
+            return
+
+
+def up(
+    targets: Targets = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="In the background; returns once all is ready.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Start services, all that are registered unless some are named.
+
+    Examples:  stores up -d     stores up -d booking     stores up
+    """
+    place = here()
+    _check(place, targets or [])
+    if not detach:
+        run(targets)
+        return
+    if client.holder(place.paths) is None:
+        _start_supervisor(place)
+    _wait_for_socket(place)
+    _ask(place, "start", targets or [], as_json=as_json)
+
+
+def _start_supervisor(place: Place) -> None:
+    place.paths.make()
+    command = [sys.executable, "-P", "-m", "procman", "--workspace", str(place.root), "--background"]
+    with place.paths.supervisor_log.open("ab") as log:
+        began = log.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=place.root
+        )
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise _why_it_ended(place, began)
+        if place.paths.socket.exists():
+            return
+        time.sleep(0.02)
+    raise StoresError(f"The supervisor does not answer after {_PATIENCE:g} s", f"See {place.paths.supervisor_log}")
+
+
+def _why_it_ended(place: Place, began: int) -> StoresError:
+    """The error that it wrote as its last line, as if it had been raised here."""
+    with place.paths.supervisor_log.open("rb") as log:
+        log.seek(began)
+        lines = log.read().splitlines()
+    try:
+        told = json.loads(lines[-1])
+        return StoresError(told["message"], told["hint"], exit_code=told["exit"])
+    except (IndexError, ValueError, TypeError, KeyError):
+        return StoresError("The supervisor ended at once", f"See {place.paths.supervisor_log}")
+
+
+def _wait_for_socket(place: Place) -> None:
+    """A supervisor that has just been started holds the lock for a moment before it listens."""
+    deadline = time.monotonic() + _PATIENCE
+    while not place.paths.socket.exists() and client.holder(place.paths) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def down() -> None:
+    """Stop everything, the gateway and the supervisor included. Returns when nothing is left."""
+    place = here()
+    pid = client.holder(place.paths)
+    with Call(place.paths, "down") as call:
+        for told in call:
+            render.told(told)
+    deadline = time.monotonic() + _PATIENCE
+    while client.holder(place.paths) == pid and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def start(targets: Targets = None, no_deps: NoNeeds = False, as_json: Json = False) -> None:
+    """Start services in the supervisor that runs; returns when they are ready.
+
+    Examples:  stores start account     stores start netshop.worker
+    """
+    place = here()
+    _check(place, targets or [])
+    _ask(place, "start", targets or [], as_json=as_json, no_needs=no_deps)
+
+
+def stop(targets: Targets = None, as_json: Json = False) -> None:
+    """Stop services; returns when everything they started is gone. The supervisor and the gateway stay.
+
+    Examples:  stores stop netshop     stores stop
+    """
+    _ask(here(), "stop", targets or [], as_json=as_json)
+
+
+def restart(targets: Targets = None, as_json: Json = False) -> None:
+    """Restart services, or single processes; no other one is touched. Returns when they are ready again.
+
+    Examples:  stores restart netshop     stores restart netshop.worker     stores restart gateway
+    """
+    _ask(here(), "restart", targets or [], as_json=as_json)
+
+
+def _ask(place: Place, verb: str, targets: Sequence[str], *, as_json: bool, **parameters: Any) -> None:
+    with Call(place.paths, verb, targets=list(targets), **parameters) as call:
+        for told in call:
+            if "ok" in told:
+                render.result(told["ok"], as_json=as_json)
+            elif not as_json:
+                render.told(told)

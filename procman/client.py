@@ -1,0 +1,82 @@
+"""The other end of `control`: asks the running supervisor, and yields what it tells."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from procman.errors import StoresError
+from procman.paths import Paths
+
+
+def holder(paths: Paths) -> int | None:
+    """The PID of the supervisor that runs for this workspace, or None; 0 while it has not yet written it down.
+
+    It holds the lock for as long as it lives, however it ends: so a file that it left behind is never mistaken for it.
+    """
+    try:
+        number = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(number, 32, 0).strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(number)
+    return None
+
+
+class Call:
+    """One request to the supervisor. Iterating yields the lines of its answer, the last one ``{"ok": …}``."""
+
+    def __init__(self, paths: Paths, verb: str, **parameters: Any) -> None:
+        """Connects and asks. Raises `StoresError` (exit code 3) where nothing runs."""
+        self._connection = socket.socket(socket.AF_UNIX)
+        try:
+            self._connection.connect(str(paths.socket))
+        except OSError as error:
+            self._connection.close()
+            raise StoresError(
+                f"Nothing runs in {paths.root}",
+                "Start it: stores run NAME…, or in the background: stores up -d",
+                exit_code=3,
+            ) from error
+        self._connection.sendall(json.dumps({"verb": verb, **parameters}).encode() + b"\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._connection.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self._connection.makefile("rb") as lines:
+            for line in lines:
+                told = json.loads(line)
+                if "error" in told:
+                    failed = told["error"]
+                    raise StoresError(failed["message"], failed["hint"], exit_code=failed["exit"])
+                yield told
+                if "ok" in told:
+                    return
+        raise StoresError("The supervisor ended while it was asked", "See what runs now: stores status")
+
+    def leave(self) -> None:
+        """Ends what follows something (``logs -f``, a joined ``run``); the last lines can still be read."""
+        self._connection.shutdown(socket.SHUT_WR)
+
+
+def answer(paths: Paths, verb: str, **parameters: Any) -> Any:
+    """Asks, and returns the value of the last line alone."""
+    last: dict[str, Any] = {}
+    with Call(paths, verb, **parameters) as call:
+        for last in call:  # noqa: B007 (the last one is what is wanted)
+            pass
+    return last["ok"]

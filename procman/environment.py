@@ -1,0 +1,56 @@
+"""The environment of a service: the shell's own, what this tool adds, and nothing of what only concerns this tool."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+#: What make tells its own children: a service's `make dev` would wait for a job server that is not its own.
+_OF_MAKE = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"})
+
+_PROXY_VARIABLES = ("http_proxy", "https_proxy")
+_LOOPBACK = "localhost,127.0.0.1,::1"
+
+
+def base(environ: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without make's words and without this tool's own virtual environment."""
+    values = {key: value for key, value in environ.items() if key not in _OF_MAKE}
+    own = values.get("VIRTUAL_ENV")
+    if own and Path(own).resolve() == Path(sys.prefix).resolve():
+        del values["VIRTUAL_ENV"]
+        own_bin = str(Path(own) / "bin")
+        values["PATH"] = os.pathsep.join(part for part in values.get("PATH", "").split(os.pathsep) if part != own_bin)
+    return values
+
+
+def url_variable(service: str) -> str:
+    """The variable that tells the URL of a service: STORES_<NAME>_URL."""
+    return f"STORES_{service.upper().replace('-', '_')}_URL"
+
+
+def of_service(service: str, process: str, port: int, urls: Mapping[str, str]) -> dict[str, str]:
+    """What every process is told: its port, its name, and where the others are. `urls` has one URL a service."""
+    return {
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "STORES_SERVICE": service,
+        "STORES_PROCESS": process,
+        "STORES_URL": urls[service],
+        **{url_variable(name): url for name, url in urls.items()},
+        "PYTHONUNBUFFERED": "1",  # a program that sees no terminal would keep its output until it ends
+    }
+
+
+def proxy(environ: Mapping[str, str], port: int) -> dict[str, str]:
+    """The gateway as HTTP proxy, for a machine whose DNS does not know the domain (yet).
+
+    Nothing where the user has a proxy of his own: then this one would cut him off from what lies behind it.
+    """
+    if any(environ.get(name) or environ.get(name.upper()) for name in _PROXY_VARIABLES):
+        return {}
+    url = f"http://127.0.0.1:{port}"
+    direct = ",".join(filter(None, [environ.get("no_proxy") or environ.get("NO_PROXY"), _LOOPBACK]))
+    names = dict.fromkeys(_PROXY_VARIABLES, url) | {"no_proxy": direct}
+    return names | {name.upper(): value for name, value in names.items()}

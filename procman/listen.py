@@ -1,0 +1,88 @@
+"""The gateway's listening sockets: bound here and inherited by it, so that its restart refuses no connection."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from procman import ports
+from procman.errors import StoresError
+from procman.settings import Settings
+
+#: The well-known ports, and what is used where the system keeps those for root.
+DEFAULTS = {"http": (80, 8080), "https": (443, 8443)}
+
+_ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The sockets of one scheme, all on the same port: one on 127.0.0.1 and, where there is IPv6, one on ::1."""
+
+    scheme: str
+    port: int
+    sockets: tuple[socket.socket, ...]
+
+    def close(self) -> None:
+        """Gives the port back."""
+        for one in self.sockets:
+            one.close()
+
+
+def gateway(settings: Settings, note: Callable[[str], None]) -> tuple[Listening, Listening]:
+    """The sockets for HTTP and HTTPS: the set ports, else 80 and 443, else 8080 and 8443 (said through `note`).
+
+    Raises `StoresError` naming who holds a port. Nothing stays bound then.
+    """
+    http = _one("http", settings.http, note)
+    try:
+        return http, _one("https", settings.https, note)
+    except StoresError:
+        http.close()
+        raise
+
+
+def _one(scheme: str, wanted: int | None, note: Callable[[str], None]) -> Listening:
+    first, second = DEFAULTS[scheme]
+    if wanted is not None:
+        return _bind(scheme, wanted)
+    try:
+        return _bind(scheme, first)
+    except StoresError as error:
+        listening = _bind(scheme, second)
+        note(f"{scheme} is served on port {second}: {error.message[0].lower()}{error.message[1:]}")
+        return listening
+
+
+def _bind(scheme: str, port: int) -> Listening:
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _ADDRESSES:
+            try:
+                one = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if family is socket.AF_INET6 and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    continue  # no IPv6 on this machine
+                raise
+            one.setblocking(False)
+            sockets.append(one)
+            port = one.getsockname()[1]
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        raise _refused(scheme, port, error) from error
+    return Listening(scheme, port, tuple(sockets))
+
+
+def _refused(scheme: str, port: int, error: OSError) -> StoresError:
+    hint = (
+        f"Free it, or choose another one: STORES_{scheme.upper()}_PORT={port + 1}, or [gateway] {scheme} in stores.toml"
+    )
+    if error.errno == errno.EADDRINUSE:
+        return StoresError(f"Port {port} is held by {ports.holder(port)}", hint)
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return StoresError(f"Port {port} is the system's to give, and it does not give it to you", hint)
+    return StoresError(f"Port {port} cannot be bound: {error.strerror}", hint)

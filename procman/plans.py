@@ -1,0 +1,119 @@
+"""From a service's file to the plans of its processes: which command, where, with which port and environment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from procman import environment, ports, readiness
+from procman.errors import StoresError
+from procman.plan import Plan
+from procman.ports import Ports
+from procman.readiness import Ready
+from procman.service import Process, Service
+from procman.spawn import Launch
+from procman.tree import TAG
+from procman.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What a service's environment depends on besides its file; filled in while the supervisor starts."""
+
+    environ: dict[str, str]
+    ports: Ports
+    https: int = 443
+    added: dict[str, str] = field(default_factory=dict)
+
+
+def name_of(service: Service, process: Process) -> str:
+    """How a process is called everywhere: ``netshop.web``."""
+    return f"{service.name}.{process.name}"
+
+
+def urls(workspace: Workspace, https: int) -> dict[str, str]:
+    """The URL of each service, by its first host that is no wildcard."""
+    port = "" if https == 443 else f":{https}"  # noqa: PLR2004 (https' own port)
+    found = {}
+    for service in workspace.services:
+        host = next((host for host in service.hosts if not host.startswith("*.")), service.name)
+        found[service.name] = f"https://{host}.{workspace.settings.domain}{port}"
+    return found
+
+
+def port_of(service: Service, process: Process, workspace: Workspace, assigned: Ports) -> int:
+    """The fixed port for the process that requests go to, an assigned one for every other (as foreman counts them)."""
+    if service.port and process is service.primary:
+        return service.port
+    fixed = {other.port for other in workspace.services if other.port}
+    return assigned.of(name_of(service, process), fixed)
+
+
+def plan(service: Service, process: Process, workspace: Workspace, circumstances: Circumstances) -> Plan:
+    """The plan of one process."""
+    port = port_of(service, process, workspace, circumstances.ports)
+    ready, waits_for = _ready(service, process, workspace, port)
+    return Plan(
+        name=name_of(service, process),
+        launch=_launch(service, process, workspace, circumstances, port),
+        definition=definition(service, process, port),
+        ready=ready,
+        waits_for=waits_for,
+        ready_timeout=service.ready_timeout,
+        restart=service.restart,
+        grace=service.grace,
+        stop_signal=signal.Signals[service.stop_signal],
+        port=port,
+    )
+
+
+def definition(service: Service, process: Process, port: int) -> str:
+    """A fingerprint of all that a running process was started with: another one means that a restart is due."""
+    facts = [process.command, str(service.dir), port, sorted(service.env.items())]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _ready(service: Service, process: Process, workspace: Workspace, port: int) -> tuple[Ready, str]:
+    if process is not service.primary:
+        return readiness.settled, "to live a moment"
+    if service.ready.path:
+        host = f"{service.name}.{workspace.settings.domain}"
+        return readiness.http(port, service.ready.path, host), f"for GET {service.ready.path} on port {port}"
+    if service.ready.log:
+        return readiness.log(service.ready.log), f"for a line of output like {service.ready.log}"
+    return readiness.port(port), f"for its port {port} ($PORT) to open"
+
+
+def _launch(
+    service: Service, process: Process, workspace: Workspace, circumstances: Circumstances, port: int
+) -> Callable[[str], Launch]:
+    def launch(tag: str) -> Launch:
+        if not service.dir.is_dir():
+            clone = (
+                f"Get it: git clone {service.repo} {service.dir}" if service.repo else "Clone it there, or set dir = …"
+            )
+            raise StoresError(f"{service.name} is not here: there is no folder {service.dir}", clone)
+        if not ports.is_free(port):
+            raise StoresError(
+                f"{service.name} needs port {port}, which is held by {ports.holder(port)}",
+                f"End that, or set another port = … in Procfile.d/{service.name}",
+            )
+        env = of(service, process, port, urls(workspace, circumstances.https), circumstances)
+        return Launch(process.command, service.dir, {**env, TAG: tag})
+
+    return launch
+
+
+def of(
+    service: Service, process: Process, port: int, addresses: Mapping[str, str], circumstances: Circumstances
+) -> dict[str, str]:
+    """The whole environment of a process, the tag left out. The service's own `env` has the last word."""
+    return {
+        **environment.base(circumstances.environ),
+        **circumstances.added,
+        **environment.of_service(service.name, process.name, port, addresses),
+        **service.env,
+    }

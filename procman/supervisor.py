@@ -1,0 +1,170 @@
+"""The supervisor: what runs, what is asked of it, and what it tells. The only writer of what is running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from procman import plans
+from procman.bell import Bell
+from procman.errors import StoresError
+from procman.plans import Circumstances
+from procman.process import Supervised
+from procman.roster import GATEWAY, Roster
+from procman.routes import route_of
+from procman.service import Service
+from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
+from procman.state import AT_REST, BROKEN, State, summary
+
+
+@dataclass(slots=True)
+class Fixtures:
+    """What stands around the services, as far as others are told of it."""
+
+    http: int = 0
+    https: int = 0
+    dns: int = 0
+    ca_file: str = ""
+    mistakes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The verbs. Each returns when what was asked has happened, or raises `StoresError` with what did not."""
+
+    roster: Roster
+    bell: Bell
+    circumstances: Circumstances
+    fixtures: Fixtures = field(default_factory=Fixtures)
+    down: asyncio.Event = field(default_factory=asyncio.Event)
+    hearers: set[Callable[[str, bytes], None]] = field(default_factory=set)
+
+    async def start(self, targets: Sequence[str], *, needs: bool = True) -> list[Supervised]:
+        """Starts what the targets mean, each service after those that it needs are ready. Returns the processes."""
+        chosen = self.roster.select(targets)
+        named = {process.name.partition(".")[0] for process in chosen if process.name != GATEWAY}
+        services = [service for service in self.roster.workspace.services if service.name in named]
+        before = self.roster.workspace.with_needs(services) if needs else tuple(services)
+        tasks: dict[str, asyncio.Task[None]] = {}
+        for service in before:  # each stands after what it needs
+            wanted = [process for process in chosen if process.name.startswith(f"{service.name}.")]
+            waits = {need: tasks[need] for need in service.needs if need in tasks}
+            tasks[service.name] = asyncio.create_task(
+                self._bring_up(service, wanted or self.roster.of_service(service.name), waits)
+            )
+        if any(process.name == GATEWAY for process in chosen):
+            self.roster.processes[GATEWAY].want()
+            tasks[GATEWAY] = asyncio.create_task(self.roster.processes[GATEWAY].until_settled())
+        problems = [str(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
+        if problems:
+            raise StoresError("\n".join(problems), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
+        return chosen
+
+    async def _bring_up(
+        self, service: Service, processes: list[Supervised], waits: dict[str, asyncio.Task[None]]
+    ) -> None:
+        for need, task in waits.items():
+            try:
+                await asyncio.shield(task)
+            except StoresError as error:
+                raise StoresError(f"{service.name} was not started, because it needs {need}") from error
+        for process in processes:
+            process.want()
+        for process in processes:
+            await process.until_settled()
+        for process in processes:
+            if process.state in BROKEN or process.problem:
+                raise StoresError(f"{process.name}: {process.problem or process.state}")
+
+    async def stop(self, targets: Sequence[str], *, grace: float | None = None) -> list[Supervised]:
+        """Stops what the targets mean; returns when all of it is gone, descendants included."""
+        chosen = self.roster.select(targets)
+        await asyncio.gather(*(process.stop(grace) for process in chosen))
+        left = [process.name for process in chosen if process.state is State.FAILED]
+        if left:
+            raise StoresError(f"Not all of it could be ended: {', '.join(left)}", "See why: stores status")
+        return chosen
+
+    async def restart(self, targets: Sequence[str]) -> list[Supervised]:
+        """Restarts what the targets mean and no other; without targets, all that is wanted."""
+        chosen = self.roster.select(targets) if targets else self.running()
+        for process in chosen:
+            process.restart()
+        await asyncio.gather(*(process.until_settled() for process in chosen))
+        failed = [
+            f"{process.name}: {process.problem}" for process in chosen if process.state in BROKEN or process.problem
+        ]
+        if failed:
+            raise StoresError("\n".join(failed), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
+        return chosen
+
+    def running(self) -> list[Supervised]:
+        """The services' processes that somebody started."""
+        return [process for process in self.services() if process.wanted]
+
+    def services(self) -> Iterable[Supervised]:
+        """Every process of a service: the gateway is none."""
+        return (process for process in self.roster.processes.values() if process.name != GATEWAY)
+
+    def all_at_rest(self, names: Iterable[str]) -> bool:
+        """Whether nothing will happen any more by itself with these processes."""
+        known = [self.roster.processes[name] for name in names if name in self.roster.processes]
+        return all(process.state in AT_REST for process in known)
+
+    async def end(self) -> None:
+        """Ends everything, the gateway last, so that its page can tell of the others' end."""
+        await asyncio.gather(*(process.stop() for process in self.services()))
+        if GATEWAY in self.roster.processes:
+            await self.roster.processes[GATEWAY].stop()
+
+    def hurry(self) -> None:
+        """A second Ctrl-C: what is being ended is killed now."""
+        for process in self.roster.processes.values():
+            process.hurry()
+
+    def snapshot(self) -> Snapshot:
+        """What runs at this moment."""
+        workspace = self.roster.workspace
+        gateway = self.roster.processes.get(GATEWAY)
+        remote = workspace.settings.remote
+        addresses = plans.urls(workspace, self.fixtures.https)
+        return Snapshot(
+            workspace=str(workspace.root),
+            domain=workspace.settings.domain,
+            pid=os.getpid(),
+            gateway=GatewayStatus(
+                self.fixtures.http,
+                self.fixtures.https,
+                self.fixtures.ca_file,
+                gateway.pid if gateway else None,
+                gateway.state if gateway else State.STOPPED,
+            ),
+            dns=DnsStatus(self.fixtures.dns),
+            remote=RemoteStatus(remote.domain, tuple(map(str, remote.connect_to)), str(remote.ca or "")),
+            services=tuple(self._status(service, addresses[service.name]) for service in workspace.services),
+            mistakes=self.fixtures.mistakes,
+        )
+
+    def _status(self, service: Service, url: str) -> ServiceStatus:
+        processes = self.roster.of_service(service.name)
+        primary = self.roster.primary(service.name)
+        http = "" if self.fixtures.http == 80 else f":{self.fixtures.http}"  # noqa: PLR2004 (http's own port)
+        wanted = any(process.wanted for process in processes)
+        return ServiceStatus(
+            name=service.name,
+            state=summary([process.state for process in processes if process.wanted or not wanted]),
+            route=route_of(primary.state, wanted=primary.wanted, remote=service.remote is not None),
+            wanted=wanted,
+            hosts=service.hosts,
+            urls=(f"{url}/", f"http://{url.partition('//')[2].partition('.')[0]}.localhost{http}/"),
+            processes=tuple(process.status() for process in processes),
+            port=primary.plan.port,
+            remote=service.remote,
+            description=service.description,
+            repo=service.repo,
+            file=str(service.file),
+            dir=str(service.dir),
+            problem=next((process.problem for process in (primary, *processes) if process.problem), ""),
+        )
