@@ -109,13 +109,13 @@ class Supervised:
         os.close(self.output.open())
         self._ended = self._floor.loop.create_future()
         proc.on_exit(self._floor.loop, entry.pid, entry.start, lambda: self._exited(None))
-        self._to(State.QUEUED)
         self._lead()
         self.restarts = entry.restarts
 
     def _lead(self) -> None:
         if self._task is None or self._task.done():
             self.restarts = self._failures = 0
+            self._to(State.QUEUED)  # at once: whoever waits for it must not see the rest before
             self._task = self._floor.loop.create_task(self._lives(), name=self.name)
 
     async def stop(self, grace: float | None = None) -> None:
@@ -170,10 +170,12 @@ class Supervised:
             if not await self._go_on(leftover):
                 break
             self.restarts += 1
+        if self.state is State.QUEUED:
+            self._to(State.STOPPED)
 
     async def _begin(self) -> bool:
         """Waits for its turn, and starts it. False where it was stopped meanwhile, or cannot be started."""
-        self._to(State.QUEUED)
+        self._to(State.QUEUED)  # again, after an earlier life
         turn = asyncio.ensure_future(self._floor.queue.turn(self.name))
         if not await self._unless_asked(turn):
             self._to(State.STOPPED)
