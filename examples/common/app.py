@@ -21,9 +21,15 @@ SHARED = Path(__file__).parent / "static"
 
 
 class App:
-    """The routes of one service, as a table: (method, path, function). `{name}` in a path is an argument."""
+    """The routes of one service, as a table: (method, path, function). `{name}` in a path is an argument.
 
-    def __init__(self, pages: Pages, routes: Iterable[tuple[str, str, Handler]]) -> None:
+    `only_programs`: errors are problem documents, never pages.
+    """
+
+    def __init__(
+        self, pages: Pages, routes: Iterable[tuple[str, str, Handler]], *, only_programs: bool = False
+    ) -> None:
+        self._only_programs = only_programs
         self.name = pages.name
         self._pages = pages
         self._static = (pages.folder / "static", SHARED)
@@ -69,7 +75,7 @@ class App:
         raise HttpError(HTTPStatus.NOT_FOUND, f"There is nothing at {request.path}.")
 
     def _failed(self, request: Request, error: HttpError) -> Response:
-        if request.wants_json:
+        if self._only_programs or request.wants_json:
             return problem(error.status, error.message, **error.extra)
         phrase = HTTPStatus(error.status).phrase
         return self._pages.render(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from common.message import Response
@@ -19,7 +19,7 @@ class Channel:
         self._lock = threading.Lock()
 
     def publish(self, event: str, data: Any) -> None:
-        self._put(f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode())
+        self._put(_message(event, data))
 
     def close(self) -> None:
         self._put(b"")
@@ -29,15 +29,16 @@ class Channel:
             for listener in self._listeners:
                 listener.put(message)
 
-    def stream(self) -> Response:
-        return Response(self._messages(), content_type="text/event-stream", headers=[("Cache-Control", "no-store")])
+    def stream(self, now: Callable[[], Iterable[tuple[str, Any]]]) -> Response:
+        """What is published from now on; before it `now`, the state of things for who was away."""
+        return Response(self._messages(now), content_type="text/event-stream", headers=[("Cache-Control", "no-store")])
 
-    def _messages(self) -> Iterator[bytes]:
+    def _messages(self, now: Callable[[], Iterable[tuple[str, Any]]]) -> Iterator[bytes]:
         listener: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         with self._lock:
             self._listeners.add(listener)
         try:
-            yield b"retry: 1000\n\n"
+            yield b"retry: 1000\n\n" + b"".join(_message(event, data) for event, data in now())
             while True:
                 try:
                     message = listener.get(timeout=HEARTBEAT)
@@ -49,3 +50,7 @@ class Channel:
         finally:
             with self._lock:
                 self._listeners.discard(listener)
+
+
+def _message(event: str, data: Any) -> bytes:
+    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()

@@ -6,6 +6,7 @@ import html
 import string
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Markup(str):
 
 
 class Template(string.Template):
-    idpattern = r"[a-z_]+(?:\.[a-z_]+)?"  # $title, and $t.title for a text in the reader's language
+    idpattern = r"(?:t\.)?[a-z_]+"  # $title, and $t.title for a text in the reader's language
 
 
 class Texts:
@@ -39,6 +40,11 @@ class Texts:
 
     def __call__(self, key: str, **values: Any) -> str:
         return self._texts[key].format(**values)
+
+    def day(self, day: date) -> str:
+        """As "Tue 24 Nov" (locale.setlocale would ask for languages that this machine may not have)."""
+        weekday, month = self("weekdays").split()[day.weekday()], self("months").split()[day.month - 1]
+        return self("day", weekday=weekday, month=month, day=day.day)
 
 
 class Pages:

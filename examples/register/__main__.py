@@ -1,0 +1,11 @@
+"""register: a point-of-sale register."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `common` is
+
+from common.main import run
+from register.web import create
+
+sys.exit(run(Path(__file__).resolve().parent, 3103, create))
