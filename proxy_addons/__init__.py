@@ -1,1 +1,1 @@
-"""The gateway: mitmproxy with the addons that route each request to the local service, its remote, or a page that says why."""
+"""The gateway: mitmproxy, with addons that send a request to the local service, its remote, or a page that says why."""

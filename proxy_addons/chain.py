@@ -1,0 +1,46 @@
+"""The life of a request: the addons in the order in which they see it.
+
+``requestheaders`` goes down this list when a request's head is there, before a connection is chosen;
+``responseheaders`` goes down it when an answer's head is there. Bodies stream past. docs/gateway.md tells it in prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from proxy_addons.fail_closed import fail_closed
+from proxy_addons.fallback_page import FallbackPage
+from proxy_addons.forwarded import Forwarded
+from proxy_addons.hop_by_hop import HopByHop
+from proxy_addons.host_routing import HostRouting
+from proxy_addons.loop_guard import LoopGuard
+from proxy_addons.patience import Patience
+from proxy_addons.remote_fallthrough import RemoteFallthrough
+from proxy_addons.route_header import RouteHeader
+from proxy_addons.streaming import Streaming
+from proxy_addons.supervisor import Supervisor
+from proxy_addons.view import Current
+
+if TYPE_CHECKING:
+    from mitmproxy.http import HTTPFlow
+
+
+def chain(
+    current: Current, supervisor: Supervisor, give_up: Callable[[HTTPFlow], None], answer_timeout: float | None = None
+) -> list[Any]:
+    """The list. A crash in any of them answers the request instead of letting it pass."""
+    return [
+        fail_closed(addon)
+        for addon in (
+            Streaming(),  # bodies pass as they come
+            HostRouting(current),  # local, remote, page, or a stranger's that passes through
+            LoopGuard(),  # what comes round for ever ends here
+            HopByHop(),  # what concerns one connection only stays on it
+            Forwarded(),  # who asked, and for what: for local services
+            RemoteFallthrough(current),  # its names are translated, out and back
+            Patience(give_up, answer_timeout),  # nobody waits for ever
+            FallbackPage(current, supervisor),  # asked when no upstream answers
+            RouteHeader(),  # says which way it came
+        )
+    ]

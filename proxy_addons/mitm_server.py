@@ -1,0 +1,142 @@
+"""Mitmproxy's server side: a proxy mode of our own, its connections, and the choice of each connection's layers.
+
+Internal classes, pinned versions: `tests/test_gateway_mitmproxy.py` says which of them moved.
+"""
+
+# mypy: disallow-untyped-calls=False
+# mitmproxy is typed in parts only.
+from __future__ import annotations
+
+import asyncio
+import collections
+import socket
+import weakref
+from typing import Any
+
+from mitmproxy import ctx
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
+from mitmproxy.proxy.context import Context
+
+from proxy_addons.mitm_stream import GatewayHttpLayer, UpstreamServer
+
+#: mitmproxy lets a client have 5 connections to one upstream; the sixth event stream of a browser would hang for ever.
+_MOST_UPSTREAMS = 1024
+#: Seconds without a byte after which mitmproxy ends a connection: a WebSocket may be silent for a night. (12.x has an
+#: option for it, 11.x has not.)
+_SILENCE = 24 * 3600
+#: The first byte of a TLS handshake record (RFC 8446, section 5.1).
+_HANDSHAKE = b"\x16"
+
+
+class StoresMode(mode_specs.ProxyMode):
+    """``stores``: reverse proxy for the workspace's hosts and forward proxy for all others, on the same ports."""
+
+    description = "Gateway"
+    transport_protocol = mode_specs.TCP
+
+    def __post_init__(self) -> None:
+        """Nothing to check: the mode takes no argument."""
+
+
+class StoresServer(mode_servers.AsyncioServerInstance[StoresMode]):
+    """Serves sockets that are listening already."""
+
+    def make_top_layer(self, context: Context) -> layer.Layer:
+        """Leaves the choice of the next one to `Layers`, when the first bytes are there."""
+        return layers.modes.HttpProxy(context)
+
+    async def serve(self, listeners: list[socket.socket]) -> None:
+        """Accepts connections on all of them."""
+        for listener in listeners:
+            self._servers.append(await asyncio.start_server(self.handle_stream, sock=listener))
+
+    def close(self) -> None:
+        """Accepts no more. What is connected stays."""
+        for server in self._servers:
+            server.close()
+        self._servers = []
+
+    async def handle_stream(self, reader: Any, writer: Any = None) -> None:
+        """One client connection, from its first byte to its end."""
+        handler = Connection(ctx.master, reader, writer, ctx.options, self.mode)
+        handler.layer = self.make_top_layer(handler.layer.context)
+        with self.manager.register_connection(handler.client.id, handler):
+            await handler.handle_client()
+
+
+class Connection(mode_servers.ProxyConnectionHandler):
+    """A client connection and the upstream connections that its requests need."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.max_conns = collections.defaultdict(lambda: asyncio.Semaphore(_MOST_UPSTREAMS))
+        self.timeout_watchdog.timeout = _SILENCE
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    async def open_connection(self, command: commands.OpenConnection) -> None:
+        """With a limit for TCP and TLS handshake together, which mitmproxy leaves to the kernel's two minutes."""
+        server = command.connection
+        task = asyncio.current_task()
+        if isinstance(server, UpstreamServer) and task is not None:
+            timer = asyncio.get_running_loop().call_later(server.connect_timeout, _time_out, server, task)
+            self._timers[server.id] = timer
+        try:
+            await super().open_connection(command)
+        finally:
+            self._stop_timer(server.id)
+
+    async def handle_hook(self, hook: commands.StartHook) -> None:
+        """A connection that stands needs no limit any more."""
+        if hook.name == "server_connected":
+            server = hook.args()[0].server
+            if not server.tls:
+                self._stop_timer(server.id)
+        elif hook.name == "tls_established_server":
+            self._stop_timer(hook.args()[0].conn.id)
+        await super().handle_hook(hook)
+
+    def _stop_timer(self, server_id: str) -> None:
+        timer = self._timers.pop(server_id, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _time_out(server: UpstreamServer, task: asyncio.Task[None]) -> None:
+    server.timed_out = True
+    task.cancel("connect time-out")
+
+
+class Layers:
+    """Decides from a connection's first bytes what is spoken on it: TLS, and inside it or without it HTTP."""
+
+    name = "nextlayer"  # mitmproxy warns when it has no addon of that name
+
+    def __init__(self) -> None:
+        #: The HTTP layers that exist, to see at shutdown whether requests are still running.
+        self.http: weakref.WeakSet[GatewayHttpLayer] = weakref.WeakSet()
+
+    def next_layer(self, asked: layer.NextLayer) -> None:
+        """Waits for three bytes where the first one could begin a TLS record."""
+        data = asked.data_client()
+        if asked.layer is not None or not data or (data[:1] == _HANDSHAKE and len(data) < 3):  # noqa: PLR2004 - see above
+            return
+        inside_tls = any(
+            isinstance(above, layers.ClientTLSLayer) for above in asked.context.layers[_innermost(asked) :]
+        )
+        if starts_like_tls_record(data) and not inside_tls:
+            asked.layer = layers.ClientTLSLayer(asked.context)
+        else:
+            asked.layer = GatewayHttpLayer(asked.context)
+            self.http.add(asked.layer)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being served."""
+        return any(http.streams for http in list(self.http))
+
+
+def _innermost(asked: layer.NextLayer) -> int:
+    """Where the layers begin that belong to the innermost CONNECT: inside it, TLS may come once more."""
+    places = [place for place, above in enumerate(asked.context.layers) if isinstance(above, GatewayHttpLayer)]
+    return places[-1] + 1 if places else 0

@@ -1,0 +1,280 @@
+"""Mitmproxy's HTTP layer, subclassed so that our decision, and nothing else, says where a request goes.
+
+The life of a request here: its head arrives, the addons of `chain` look at it (`requestheaders`), its upstreams
+are tried in turn, and where none answers the page does. What is added beside that: a pool of upstream connections per client
+connection that forgets what is closed (mitmproxy's grows for ever and remembers failed attempts), HTTP/1.1 upstream for
+HTTP/2 clients with keep-alive, tunnels that say when they cannot be made.
+
+Internal classes, pinned versions: `tests/test_gateway_mitmproxy.py` says which of them moved.
+"""
+
+# mypy: disallow-untyped-calls=False
+# mitmproxy is typed in parts only.
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from mitmproxy import http
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import commands, events, layer, tunnel
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import tcp, tls
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    GetHttpConnectionCompleted,
+    HttpLayer,
+    HTTPMode,
+    HttpStream,
+    RegisterHttpConnection,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._events import (
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
+
+from proxy_addons import problem
+from proxy_addons.decision import Decision, Upstream, decide, decision_of
+from proxy_addons.mitm_http1 import ClientHttp1, ClientHttp2, Commands, UpstreamHttp1, error_response, is_interim
+from proxy_addons.problem import Problem
+
+#: Keys of `flow.metadata`: the request line named a whole URL; the answer took too long; CONNECT's way.
+ABSOLUTE_FORM, TIMED_OUT, TUNNEL, EXPECT = "stores.absolute", "stores.timed-out", "stores.tunnel", "stores.expect"
+#: Seconds that a free upstream connection is used again. Node closes after 5, and a request must not meet that.
+_KEEP_FREE = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Where a CONNECT leads without anybody looking inside; `addresses` are tried in turn."""
+
+    addresses: tuple[tuple[str, int], ...]
+
+
+class UpstreamServer(Server):
+    """A connection to an upstream, with the time that it may take to come about."""
+
+    connect_timeout: float = 10.0
+    timed_out: bool = False
+
+
+@dataclass
+class FallbackHook(commands.StartHook):
+    """No upstream answers this flow. An addon sets ``flow.response``."""
+
+    flow: http.HTTPFlow
+
+
+_NOWHERE = Upstream(("", 0))
+
+
+@dataclass(eq=False)
+class OpenUpstream(GetHttpConnection):
+    """Asks the HTTP layer for a connection to `upstream`, or for a free one to any of `alternatives`."""
+
+    upstream: Upstream = _NOWHERE
+    alternatives: tuple[Upstream, ...] = ()
+    server: UpstreamServer | None = None
+
+    __hash__ = GetHttpConnection.__hash__
+
+
+class GatewayStream(HttpStream):
+    """One request and its answer."""
+
+    def state_wait_for_request_headers(self, event: RequestHeaders) -> Commands:
+        """Notes what mitmproxy forgets: whether the request line named a whole URL, as for a proxy."""
+        flow = http.HTTPFlow(self.context.client, self.context.server)
+        flow.metadata[ABSOLUTE_FORM] = bool(event.request.host) and not event.request.is_http2
+        event.replay_flow = flow
+        return super().state_wait_for_request_headers(event)  # type: ignore[no-any-return]
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        if isinstance(event, ResponseHeaders) and is_interim(event.response):
+            yield SendHttp(event, self.context.client)
+        else:
+            yield from super()._handle_event(event)
+
+    def start_request_stream(self) -> Commands:
+        """Sends the head on, the body following as it comes."""
+        if self.flow.response:  # an addon has answered; mitmproxy knows that only for requests that it holds back
+            yield from self._answer()
+        else:
+            yield from super().start_request_stream()
+
+    def make_server_connection(self) -> Generator[Any, Any, bool]:
+        """Tries the decision's upstreams in turn. Without a decision there are none, and the page answers."""
+        decision = decision_of(self.flow)
+        failure: Problem | None = None
+        for upstream in decision.upstreams if decision else ():
+            host, port = upstream.address
+            wanted = OpenUpstream((host, port), upstream.tls_name is not None, None)
+            wanted.upstream, wanted.alternatives = upstream, decision.upstreams if decision else ()
+            connection, error = yield wanted
+            if connection is not None:
+                self.context.server = self.flow.server_conn = connection
+                if self.flow.metadata.get(EXPECT):
+                    self.flow.request.headers["Expect"] = "100-continue"
+                return True
+            timed_out = bool(wanted.server and wanted.server.timed_out)
+            remote = bool(decision and decision.remote)
+            failure = problem.of_connection(str(error), remote=remote, timed_out=timed_out)
+        yield from self._fall_back(failure)
+        return False
+
+    def handle_protocol_error(self, event: RequestProtocolError | ResponseProtocolError) -> Commands:
+        """An upstream that broke off before its answer began: the page answers. Else mitmproxy's own way."""
+        decision = decision_of(self.flow)
+        unanswered = self.flow.response is None and self.client_state != self.state_errored
+        if isinstance(event, ResponseProtocolError) and unanswered and decision is not None:
+            timed_out = bool(self.flow.metadata.get(TIMED_OUT))
+            remote = decision.remote is not None
+            yield from self._fall_back(problem.of_answer(event.message, remote=remote, timed_out=timed_out))
+        else:
+            yield from super().handle_protocol_error(event)
+
+    def _fall_back(self, failure: Problem | None) -> Commands:
+        decision = decision_of(self.flow)
+        if failure is not None and isinstance(decision, Decision):
+            decide(self.flow, decision.failed(failure) if decision.route else _passed(decision, failure))
+        yield FallbackHook(self.flow)
+        if self.flow.response is None:
+            self.flow.response = error_response(502, "The gateway could not answer.")
+        yield from self._answer()
+
+    def _answer(self) -> Commands:
+        """Sends ``flow.response``, also while the request's body is still on its way."""
+        assert self.flow.response is not None
+        self.flow.response.timestamp_start = time.time()
+        incomplete = self.client_state != self.state_done
+        yield HttpResponseHeadersHook(self.flow)
+        if incomplete and self.context.client.alpn != b"h2":
+            self.flow.response.headers["Connection"] = "close"  # where its body ends, nobody knows yet
+        yield from self.send_response()
+        if incomplete and self.client_state != self.state_errored:
+            self.client_state = self.state_errored
+            self.flow.live = False
+            yield DropStream(self.stream_id)
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def handle_connect_regular(self) -> Commands:
+        """CONNECT: for a host of ours we are its end; else a tunnel, made before the client is told that it stands."""
+        way = self.flow.metadata.get(TUNNEL)
+        if isinstance(way, Tunnel) and self.flow.response is None:
+            error: str | None = "no address"
+            for address in way.addresses:
+                self.context.server = UpstreamServer(address=address)
+                error = yield commands.OpenConnection(self.context.server)
+                if not error:
+                    self.child_layer = tcp.TCPLayer(self.context, ignore=True)
+                    break
+            if error:
+                self.flow.response = error_response(502, f"No connection to {self.flow.request.pretty_host}: {error}")
+                del self.flow.response.headers["X-Stores-Route"]
+        elif self.flow.response is None:
+            self.child_layer = layer.NextLayer(self.context)
+        yield from self.handle_connect_finish()
+
+
+def _passed(decision: Decision, failure: Problem) -> Decision:
+    """Foreign traffic keeps its route of None, so that its plain answer gets no header of ours."""
+    return Decision(None, decision.site, problem=failure)
+
+
+class GatewayHttpLayer(HttpLayer):
+    """One client connection."""
+
+    def __init__(self, context: Context) -> None:
+        # "regular": the destination is in each request (its URL, :authority or Host), and CONNECT is understood
+        super().__init__(context, HTTPMode.regular)
+        self._pool: dict[Server, _UpstreamLayer] = {}
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        if isinstance(event, events.Start):
+            http2 = self.context.client.alpn == b"h2"
+            self.connections[self.context.client] = (ClientHttp2 if http2 else ClientHttp1)(self.context.fork())
+        elif isinstance(event, events.ConnectionEvent) and event.connection not in self.connections:
+            return  # the last word of an upstream that was pruned
+        yield from super()._handle_event(event)
+
+    def make_stream(self, stream_id: int) -> Commands:
+        """A new request."""
+        self._prune()
+        self.streams[stream_id] = GatewayStream(self.context.fork(), stream_id)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def _prune(self) -> None:
+        """Forgets closed upstreams that no request uses: mitmproxy keeps them, and looks through them every time."""
+        used = {stream.context.server for stream in self.streams.values()}
+        for connection in [
+            connection
+            for connection in self.connections
+            if isinstance(connection, Server)
+            and connection.state is ConnectionState.CLOSED
+            and connection not in used
+            and connection not in self.waiting_for_establishment
+        ]:
+            del self.connections[connection]
+            self._pool.pop(connection, None)
+
+    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:  # noqa: ARG002 - mitmproxy's
+        """A free connection to one of the alternatives, else a new one."""
+        if not isinstance(event, OpenUpstream):
+            raise TypeError("only GatewayStream asks for connections")
+        free = self._free(event)
+        if free is not None:
+            stream = self.command_sources.pop(event)
+            yield from self.event_to_child(stream, GetHttpConnectionCompleted(event, (free, None)))
+            return
+        context = self.context.fork()
+        context.server = event.server = UpstreamServer(address=event.address)
+        context.server.connect_timeout = event.upstream.connect_timeout
+        stack = tunnel.LayerStack()
+        if event.upstream.tls_name is not None:
+            context.server.sni = event.upstream.tls_name
+            context.server.alpn_offers = (b"http/1.1",)
+            stack /= tls.ServerTLSLayer(context)
+        self._pool[context.server] = upstream = _UpstreamLayer(context, event.upstream)
+        stack /= upstream
+        self.connections[context.server] = stack[0]
+        self.waiting_for_establishment[context.server].append(event)
+        yield from self.event_to_child(stack[0], events.Start())
+
+    def _free(self, event: OpenUpstream) -> Server | None:
+        oldest = time.monotonic() - _KEEP_FREE
+        for connection, upstream in self._pool.items():
+            if upstream.upstream in event.alternatives and connection.connected and upstream.take(oldest):
+                return connection
+        return None
+
+
+class _UpstreamLayer(layer.Layer):
+    """Opens one upstream connection and then speaks HTTP/1.1 on it."""
+
+    def __init__(self, context: Context, upstream: Upstream) -> None:
+        super().__init__(context)
+        self.upstream = upstream
+        self._http: UpstreamHttp1 | None = None
+
+    def take(self, oldest: float) -> bool:
+        """Takes it for a request, if it has been free since `oldest` at the earliest."""
+        if self._http is None or self._http.free_since is None or self._http.free_since < oldest:
+            return False
+        self._http.free_since = None
+        return True
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        error = yield commands.OpenConnection(self.context.server)
+        if not error:
+            self._http = UpstreamHttp1(self.context)
+            self._handle_event = self._http.handle_event  # type: ignore[method-assign]
+            yield from self._http.handle_event(event)
+        yield RegisterHttpConnection(self.context.server, error)

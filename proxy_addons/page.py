@@ -1,0 +1,82 @@
+"""Writes a diagnosis out: HTML for people, a problem document for programs (RFC 9457), three lines for a terminal."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING
+
+from proxy_addons.acceptance import Form
+from proxy_addons.diagnosis import Diagnosis
+from proxy_addons.words import PAGES, Words
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
+    """The body, in UTF-8."""
+    if form is Form.HTML:
+        # Only where asking again repeats nothing but a look at a page.
+        again = diagnosis.tone == "wait" and diagnosis.method in {"GET", "HEAD"}
+        refresh = diagnosis.retry_after if again else None
+        text = _template().render(page=diagnosis, words=words.labels, lang=words.language, refresh=refresh)
+    elif form is Form.PROBLEM:
+        text = json.dumps(problem_document(diagnosis), ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = three_lines(diagnosis)
+    # A header or a log line may hold bytes that were no UTF-8.
+    return text.encode("utf-8", "replace")
+
+
+def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
+    """Stable names. `type` is left out, which means "about:blank": the code says what a URL would."""
+    document: dict[str, object] = {
+        "title": diagnosis.title,
+        "status": diagnosis.status,
+        "detail": diagnosis.text,
+        "instance": diagnosis.url,
+        "code": diagnosis.code,
+        "service": diagnosis.service or None,
+        "state": diagnosis.state or None,
+        "hint": diagnosis.commands[0].line if diagnosis.commands else None,
+    }
+    if diagnosis.reference:
+        document["reference"] = diagnosis.reference
+    if diagnosis.links:
+        document["nearest" if diagnosis.nearest else "services"] = [link.url for link in diagnosis.links]
+    if diagnosis.log:
+        document["log"] = diagnosis.log
+    return document
+
+
+def three_lines(diagnosis: Diagnosis) -> str:
+    """What is wrong, why, what to type; fit for a terminal, so no control character gets through."""
+    why = "; ".join(f"{fact.label}: {fact.value}" for fact in diagnosis.facts[:2]) if diagnosis.service else ""
+    if diagnosis.links:
+        why = ", ".join(link.name for link in diagnosis.links[:10])
+    lines = (
+        f"{diagnosis.status} {diagnosis.title}",
+        f"{diagnosis.text} {f'({why})' if why else ''}".strip(),
+        "; ".join(f"{command.line}  # {command.does}" for command in diagnosis.commands),
+    )
+    return "".join(f"{_printable(line)}\n" for line in lines if line)
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+@functools.cache
+def _template() -> Template:
+    # jinja2 costs 50 ms and 2 MB, once, with the first page. It escapes every value by itself.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(PAGES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("fallback.html")

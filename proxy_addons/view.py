@@ -1,0 +1,105 @@
+"""What the gateway knows: the supervisor's last word, and what is worked out from it once instead of per request."""
+
+from __future__ import annotations
+
+import difflib
+
+from procman.routes import Route, RouteTable
+from procman.settings import ConnectTo
+from procman.snapshot import ServiceStatus, Snapshot
+from proxy_addons import problem
+from proxy_addons.decision import REMOTE_CONNECT, Decision, Upstream
+from proxy_addons.names import Names
+from proxy_addons.problem import Code, Problem
+from proxy_addons.site import Site
+
+#: Needs no DNS: browsers and curl resolve every name below it to this machine (RFC 6761, section 6.3).
+LOCALHOST = "localhost"
+#: Both, in turn: half of the frameworks bind one of them only, and not all the same one.
+LOOPBACK = ("127.0.0.1", "::1")
+_OWN_NAMES = frozenset({LOCALHOST, "127.0.0.1", "[::1]"})
+_NEAREST = 5
+
+
+class View:
+    """One snapshot with its routes. Never changed: the next snapshot makes the next view."""
+
+    def __init__(self, snapshot: Snapshot, ports: frozenset[int] = frozenset()) -> None:
+        """`ports`: those on which this process listens, beside the ones that the snapshot tells."""
+        self.snapshot = snapshot
+        self.domains = (snapshot.domain, LOCALHOST)
+        self.ports = ports | {80, 443, snapshot.gateway.http, snapshot.gateway.https}
+        self.names = Names.of(snapshot)
+        self.services = {service.name: service for service in snapshot.services}
+        self._rules = tuple(map(ConnectTo.parse, snapshot.remote.connect_to))
+        owners = ((host, service.name) for service in snapshot.services for host in service.hosts)
+        self._table = RouteTable(owners, self.domains)
+
+    def relative(self, host: str) -> str | None:
+        """The part of a host below the domain or ``localhost``; None for a stranger's."""
+        return self._table.relative(host)
+
+    def domain_of(self, host: str) -> str:
+        """The one of our domains that `host` is below."""
+        return next((domain for domain in self.domains if host.endswith(f".{domain}")), self.snapshot.domain)
+
+    def ours(self, host: str) -> bool:
+        """Whether a request for `host` is for the workspace to answer, be it with a page."""
+        return self.relative(host) is not None or host == self.snapshot.domain
+
+    def itself(self, site: Site) -> bool:
+        """Whether `site` is this gateway by the machine's own name, and no service."""
+        return site.host in _OWN_NAMES and site.port in self.ports
+
+    def decide(self, site: Site) -> Decision:
+        """Where a request for `site` goes, at this moment."""
+        relative = self.relative(site.host)
+        name = self._table.find(site.host)
+        if relative is None or name is None:
+            own = self.ours(site.host) or site.host in _OWN_NAMES
+            code = Code.UNKNOWN_HOST if own else Code.NOT_OURS
+            return Decision(Route.FALLBACK, site, relative=relative or "", problem=Problem(code))
+        return self._of_service(self.services[name], site, relative)
+
+    def _of_service(self, service: ServiceStatus, site: Site, relative: str) -> Decision:
+        base = Decision(service.route, site, service, relative)
+        if service.route is Route.LOCAL and service.port:
+            return _with(base, tuple(Upstream((address, service.port)) for address in LOOPBACK))
+        remote = self.remote_of(service, relative) if service.route is Route.REMOTE else None
+        if remote is not None:
+            return _with(base, (self._to_remote(remote),), remote)
+        return base.failed(problem.of_state(service))
+
+    def remote_of(self, service: ServiceStatus, relative: str) -> Site | None:
+        """The remote origin for a host of `service`: its own, with the part in front that a wildcard stood for."""
+        if not service.remote:
+            return None
+        return self.names.remote(relative) or Site.parse(service.remote)
+
+    def _to_remote(self, remote: Site) -> Upstream:
+        rules = (rule.target(remote.host, remote.port) for rule in self._rules)
+        address = next((target for target in rules if target is not None), (remote.host, remote.port))
+        return Upstream(
+            (address[0].strip("[]"), address[1]), remote.host if remote.scheme == "https" else None, REMOTE_CONNECT
+        )
+
+    def nearest(self, relative: str) -> list[ServiceStatus]:
+        """The services whose names are most like the one that was asked for, the best first."""
+        label = relative.rpartition(".")[2] or relative
+        return [self.services[name] for name in difflib.get_close_matches(label, self.services, _NEAREST, 0.5)]
+
+    def url(self, service: ServiceStatus, site: Site) -> str:
+        """A service's address, in the scheme, domain and port that the client uses."""
+        host = next((host for host in service.hosts if not host.startswith("*.")), service.name)
+        domain = self.domain_of(site.host) if site.host not in _OWN_NAMES else LOCALHOST
+        return str(Site(site.scheme, f"{host}.{domain}", site.port))
+
+
+def _with(base: Decision, upstreams: tuple[Upstream, ...], remote: Site | None = None) -> Decision:
+    return Decision(base.route, base.site, base.service, base.relative, upstreams, remote)
+
+
+class Current:
+    """Holds the newest view for the addons, which live longer than any of them."""
+
+    view: View

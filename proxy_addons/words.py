@@ -1,0 +1,55 @@
+"""The page's words, in the languages that it knows: ``pages/words.toml``."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from procman.state import State
+from proxy_addons.problem import Code
+
+PAGES = Path(__file__).parent / "pages"
+#: The first one is for who asks for none of them.
+LANGUAGES = ("en", "ja")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+class Words:
+    """One language."""
+
+    def __init__(self, language: str, table: dict[str, Any]) -> None:
+        self.language = language
+        self.labels: dict[str, str] = table["labels"]
+        self._states: dict[str, str] = table["states"]
+        self._codes: dict[str, dict[str, Any]] = table["code"]
+
+    def state(self, state: State) -> str:
+        """A state's name."""
+        return self._states[state]
+
+    def title(self, code: Code, values: dict[str, str]) -> str:
+        """What is wrong, in one line."""
+        return str(self._codes[code]["title"]).format_map(values)
+
+    def text(self, code: Code, values: dict[str, str]) -> str:
+        """What is wrong, in a sentence or two."""
+        return str(self._codes[code]["text"]).format_map(values)
+
+    def commands(self, code: Code, values: dict[str, str]) -> list[tuple[str, str]]:
+        """What to type, and what it does."""
+        return [(line.format_map(values), does) for line, does in self._codes[code]["do"]]
+
+    def span(self, seconds: float) -> str:
+        """A length of time, in its largest unit."""
+        for unit, length in (("days", _DAY), ("hours", _HOUR), ("minutes", _MINUTE), ("seconds", 1)):
+            if seconds >= length or unit == "seconds":
+                return self.labels[unit].format(n=int(seconds // length))
+        raise AssertionError
+
+
+@functools.cache
+def words(language: str) -> Words:
+    """The words of one of `LANGUAGES`, read from the file when first needed."""
+    return Words(language, tomllib.loads((PAGES / "words.toml").read_text(encoding="utf-8"))[language])
