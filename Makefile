@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup dev test test-all lint format bench lock clean
+.PHONY: help setup dev test test-oldest lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,8 @@ dev: $(STAMP)  ## start the sample remote environment and `stores run netshop re
 test: $(STAMP)  ## run the whole test suite
 	$(BIN)/python -m pytest -n auto
 
-test-all: $(STAMP)  ## run the suite on the oldest working interpreter too
-	.ci/test-all
+test-oldest: $(STAMP)  ## run the suite on the oldest working interpreter too, if that is another one
+	.ci/test-oldest
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
