@@ -10,7 +10,6 @@ import fcntl
 import os
 import secrets
 import shlex
-import shutil
 import stat
 import time
 from collections.abc import Generator, Mapping
@@ -100,6 +99,8 @@ class CaFolder:
 
     def publish(self, root: bytes, intermediate: bytes, key: bytes) -> None:
         """Puts a new CA here, whole, also through a power cut. To be called with the lock held. Raises `OSError`."""
+        import shutil  # noqa: PLC0415 -- half a megabyte of compressors, which only a new CA pays for
+
         for stale in self.path.glob(".new-*"):
             shutil.rmtree(stale, ignore_errors=True)  # of a process that was killed halfway; we hold its lock
         staging = self.path / f".new-{secrets.token_hex(4)}"

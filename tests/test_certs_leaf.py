@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import certs.authority
 import certs.leaves
@@ -185,7 +186,8 @@ def test_a_leaf_on_disk_that_is_amiss_is_replaced(authority: Authority, clock: C
     damage(leaf.cert_file, how, other.cert_file)
     replaced = again(authority, clock).leaf(f"a.netshop.{DOMAIN}")
     assert replaced.names == leaf.names
-    assert replaced.key_pem != leaf.key_pem
+    assert replaced.key_pem not in {leaf.key_pem, other.key_pem}
+    assert load_pem_private_key(replaced.key_pem, None).public_key() == certificate(replaced.chain_pem).public_key()
     assert replaced.cert_file.read_bytes() == replaced.pem
     assert stat.S_IMODE(replaced.cert_file.stat().st_mode) == 0o600
     certificate(replaced.chain_pem).verify_directly_issued_by(certificate(authority.intermediate_pem))
@@ -206,7 +208,7 @@ def test_a_cache_that_was_emptied_while_in_use_is_filled_again(authority: Author
     leaf = authority.leaf(None)
     leaf.cert_file.unlink()
     leaf.cert_file.parent.rmdir()
-    assert authority.context_for(None)
+    assert authority.context_for(None) is authority.context_for("localhost")
     assert leaf.cert_file.read_bytes() == leaf.pem
 
 
