@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ALPN = ("h2", "http/1.1")
 
-#: Leaves in memory, with their contexts: 25 kB each.
+#: Leaves in memory, with their contexts: 28 kB each.
 CACHE_LIMIT = 256
 
 Clock = Callable[[], datetime]
