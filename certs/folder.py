@@ -59,7 +59,7 @@ class CaFolder:
     @property
     def removal(self) -> str:
         """What to type when this CA is beyond repair."""
-        return f"Delete it: rm -r {shlex.quote(str(self.path))} (a new one is made; then trust it: stores trust)"
+        return f"Delete it: rm -r {shlex.quote(str(self.path))} (a new one is made, to be trusted where this one was)"
 
     def make(self) -> None:
         """Makes the folder, 0700. Raises `OSError`, and `StoresError` when others may write to it.
