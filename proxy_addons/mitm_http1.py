@@ -146,6 +146,12 @@ class ClientHttp1(_Trailers, _http1.Http1Server):
             yield commands.SendData(self.conn, self._error(status_of(event) or 0, event.message))
             yield commands.CloseConnection(self.conn)
         else:
+            if (
+                isinstance(event, ResponseHeaders)
+                and self.request is not None
+                and self.request.http_version == "HTTP/1.0"
+            ):
+                event.response.headers.pop("transfer-encoding", None)  # RFC 9112, section 6.1: the end is the close
             yield from super().send(event)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
@@ -174,6 +180,10 @@ class ClientHttp2(_http2.Http2Server):
             yield from super()._handle_event(ResponseHeaders(event.stream_id, response, end_stream=False))
             yield from super()._handle_event(ResponseData(event.stream_id, response.raw_content or b""))
             yield from super()._handle_event(ResponseEndOfMessage(event.stream_id))
+        elif isinstance(event, ResponseTrailers):
+            # RFC 9113, section 8.2: names are in lower case. mitmproxy sees to that for headers only.
+            fields = http.Headers([(name.lower(), value) for name, value in event.trailers.fields])
+            yield from super()._handle_event(ResponseTrailers(event.stream_id, fields))
         else:
             yield from super()._handle_event(event)
 

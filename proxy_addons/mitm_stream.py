@@ -1,9 +1,9 @@
 """Mitmproxy's HTTP layer, subclassed so that our decision, and nothing else, says where a request goes.
 
 The life of a request here: its head arrives, the addons of `chain` look at it (`requestheaders`), its upstreams
-are tried in turn, and where none answers the page does. What is added beside that: a pool of upstream connections per client
-connection that forgets what is closed (mitmproxy's grows for ever and remembers failed attempts), HTTP/1.1 upstream for
-HTTP/2 clients with keep-alive, tunnels that say when they cannot be made.
+are tried in turn, and where none answers the page does. What is added beside that: a pool of upstream connections per
+client connection that forgets what is closed (mitmproxy's grows for ever and remembers failed attempts), keep-alive
+towards the upstream for HTTP/2 clients too, tunnels that say when they cannot be made.
 
 Internal classes, pinned versions: `tests/test_gateway_mitmproxy.py` says which of them moved.
 """

@@ -20,7 +20,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
 import trustme
 
 from certs.authority import Authority
@@ -137,7 +136,7 @@ class Received:
 
 
 class Origin:
-    """An HTTP/1.1 server that does what the path says. `seen` has its requests; `connections` counts what it accepted."""
+    """An HTTP/1.1 server that does what the path says. `seen`: its requests; `connections`: how many it accepted."""
 
     def __init__(self, stage, host="127.0.0.1", port=0, context=None):
         self.stage = stage
@@ -328,6 +327,7 @@ class World:
         # A socket's path holds 103 bytes, and pytest's folders are deep.
         self.control = Path(self.stack.enter_context(short_folder())) / "control.sock"
         self.supervisor = SupervisorSide(self.stage, self.control, self.snapshot)
+        self.first = self.snapshot
         self.stack.callback(self.supervisor.vanish)
         self.process = None
         self.arguments, self.environ = arguments, environ or {}
@@ -509,8 +509,8 @@ def eventually(condition):
     return value
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def one_world(tmp_path_factory):
+    """For a file's tests together: `world = pytest.fixture(scope="module")(one_world)`."""
     world = World(tmp_path_factory.mktemp("gateway"))
     try:
         yield world

@@ -1,0 +1,121 @@
+"""WebSockets, through to services and to the remote."""
+
+import asyncio
+import ssl
+
+import pytest
+import websockets
+from websockets.asyncio.server import serve
+from websockets.sync.client import connect
+
+from tests.gateway_world import REMOTE_DOMAIN, free_port, one_world, service
+
+world = pytest.fixture(scope="module")(one_world)
+
+
+async def _echo(connection):
+    await connection.send(
+        f"host {connection.request.headers['Host']} origin {connection.request.headers.get('Origin')}"
+    )
+    async for message in connection:
+        await connection.send(message)
+
+
+@pytest.fixture(scope="module")
+def chat(world):
+    async def start():
+        return await serve(_echo, "127.0.0.1", 0, max_size=None)
+
+    server = world.stage.do(start())
+    yield next(iter(server.sockets)).getsockname()[1]
+
+    async def stop():
+        server.close()
+        await server.wait_closed()
+
+    world.stage.do(stop())
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_messages_pass_both_ways(world, chat, scheme):
+    world.tell(service("chat", port=chat))
+    port, context = (world.http, None) if scheme == "ws" else (world.https, world.client_context())
+    with world.socket("http", port=port) as plain:
+        with connect(f"{scheme}://chat.localhost:{port}/", sock=plain, ssl=context, max_size=None) as client:
+            assert client.response.status_code == 101
+            assert client.response.headers["X-Stores-Route"] == "local"
+            assert client.recv() == f"host chat.localhost:{port} origin None"
+            for message in ("text", b"bytes", "x" * 1_000_000):
+                client.send(message)
+                assert client.recv() == message
+
+
+def test_a_remote_is_reached_by_its_own_name_and_origin(world):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    world.remote_ca.issue_cert(f"*.{REMOTE_DOMAIN}").configure_cert(context)
+
+    async def start():
+        return await serve(_echo, "127.0.0.1", 0, ssl=context)
+
+    server = world.stage.do(start())
+    port = next(iter(server.sockets)).getsockname()[1]
+    remote = world.first.remote.__class__(REMOTE_DOMAIN, (f"::127.0.0.1:{port}",), world.first.remote.ca)
+    world.tell(service("chat"), remote=remote)
+    try:
+        with world.socket("http") as plain:
+            origin = f"http://chat.localhost:{world.http}"
+            with connect(f"ws://chat.localhost:{world.http}/", sock=plain, origin=origin) as client:
+                assert client.response.headers["X-Stores-Route"] == "remote"
+                assert client.recv() == f"host chat.{REMOTE_DOMAIN} origin https://chat.{REMOTE_DOMAIN}"
+    finally:
+
+        async def stop():
+            server.close()
+            await server.wait_closed()
+
+        world.stage.do(stop())
+        world.tell(remote=world.first.remote)
+
+
+def test_a_handshake_that_cannot_be_served_gets_the_status_and_no_page(world):
+    world.tell(service("chat", port=free_port()))
+    with world.socket("http") as plain, pytest.raises(websockets.InvalidStatus) as refused:
+        connect(f"ws://chat.localhost:{world.http}/", sock=plain)
+    assert refused.value.response.status_code == 502
+    assert refused.value.response.headers["X-Stores-Route"] == "fallback"
+    assert refused.value.response.body == b""
+
+
+def test_a_socket_that_the_client_closes_is_closed_at_the_service(world, chat):
+    world.tell(service("chat", port=chat))
+    with world.socket("http") as plain, connect(f"ws://chat.localhost:{world.http}/", sock=plain) as client:
+        client.recv()
+        client.close(4321, "enough")
+        assert client.close_code == 4321
+
+
+def test_another_protocol_is_switched_to_as_well(world):
+    async def switch(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: parrot\r\n\r\n")
+        while data := await reader.read(100):
+            writer.write(data.upper())
+        writer.close()
+
+    async def start():
+        return await asyncio.start_server(switch, "127.0.0.1", 0)
+
+    server = world.stage.do(start())
+    world.tell(service("parrot", port=server.sockets[0].getsockname()[1]))
+    with world.socket() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: parrot.localhost\r\nConnection: Upgrade\r\nUpgrade: parrot\r\n\r\n")
+        head = client.recv(1000)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"X-Stores-Route: local\r\n" in head
+        client.sendall(b"polly")
+        assert client.recv(100) == b"POLLY"
+
+    async def stop():
+        server.close()
+
+    world.stage.do(stop())
