@@ -70,7 +70,7 @@ def test_a_look_up_costs_the_same_with_ten_hosts_and_with_a_hundred_thousand() -
     assert cost[1] < cost[0] * 3
 
 
-@pytest.mark.parametrize(("state", "wanted", "remote"), itertools.product(State, (True, False), (True, False)))
+@pytest.mark.parametrize(("state", "wanted", "remote"), list(itertools.product(State, (True, False), (True, False))))
 def test_what_answers_is_local_what_was_started_here_is_never_quietly_remote(
     state: State,
     wanted: bool,  # noqa: FBT001 (a table's columns)
