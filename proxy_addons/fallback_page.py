@@ -54,7 +54,8 @@ class FallbackPage:
         form = form_of(flow.request.headers.get("accept", ""))
         language = words(language_of(flow.request.headers.get("accept-language", ""), LANGUAGES))
         log = await self._log(decision) if form is not Form.TEXT else []
-        request = (flow.request.method, flow.request.path)
+        head = flow.request.method == "HEAD"
+        request = ("GET" if head else flow.request.method, flow.request.path)  # one page for both, RFC 9110, 9.3.2
         body = write(diagnose(decision, self._current.view, language, request, log), form, language)
         headers["Content-Type"] = f"{form}; charset=utf-8" if form is not Form.PROBLEM else str(form)
         headers["Content-Language"] = language.language
@@ -65,7 +66,7 @@ class FallbackPage:
             )
         response = Response.make(problem.status, b"", headers)
         response.headers["Content-Length"] = str(len(body))
-        if flow.request.method != "HEAD":
+        if not head:
             response.raw_content = body
         return response
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from mitmproxy.http import HTTPFlow, Response
 
 from procman.routes import Route
 from proxy_addons.decision import REMOTE_CONNECT, Decision, Upstream, decide
@@ -10,9 +10,6 @@ from proxy_addons.mitm_stream import ABSOLUTE_FORM, EXPECT, TUNNEL, Tunnel
 from proxy_addons.problem import Code, Problem
 from proxy_addons.site import Site
 from proxy_addons.view import LOOPBACK, Current, View
-
-if TYPE_CHECKING:
-    from mitmproxy.http import HTTPFlow
 
 
 class HostRouting:
@@ -43,7 +40,7 @@ class HostRouting:
     def http_connect(self, flow: HTTPFlow) -> None:
         """CONNECT: a host of ours on a port of ours is served here; all else is a tunnel."""
         if flow.request.is_http2:
-            flow.response = flow.response.make(501) if flow.response else None
+            flow.response = Response.make(501, b"CONNECT needs HTTP/1.1 here.\n", {"Content-Type": "text/plain"})
             return
         flow.metadata[TUNNEL] = tunnel(self._current.view, flow.request.host, flow.request.port)
 

@@ -18,7 +18,7 @@ def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
     """The body, in UTF-8."""
     if form is Form.HTML:
         # Only where asking again repeats nothing but a look at a page.
-        again = diagnosis.tone == "wait" and diagnosis.method in {"GET", "HEAD"}
+        again = diagnosis.tone == "wait" and diagnosis.method == "GET"
         refresh = diagnosis.retry_after if again else None
         text = _template().render(page=diagnosis, words=words.labels, lang=words.language, refresh=refresh)
     elif form is Form.PROBLEM:

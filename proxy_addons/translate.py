@@ -14,7 +14,7 @@ from proxy_addons.site import DEFAULT_PORTS, Site, split_authority
 
 Fields = list[tuple[str, str]]
 
-_URL = re.compile(r"(?:(?P<scheme>https?|wss?):)?//(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(?:(?P<scheme>https?|wss?):)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _LINK_TARGET = re.compile(r"<([^<>]*)>")
 _REFRESH = re.compile(
     r"(?P<head>\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(?P<quote>['\"]?)(?P<url>.*)", re.IGNORECASE | re.DOTALL

@@ -444,6 +444,12 @@ class World:
         assert not check or done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
+    def remote_last_named(self, header):
+        """The last request that the remote saw with that header; those before it are forgotten."""
+        while not (request := self.remote.last()).all(header):
+            pass
+        return request
+
     def resolve(self, host):
         return f"{host}:{self.https}:127.0.0.1"
 
