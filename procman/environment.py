@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 #: What make tells its own children: a service's `make dev` would wait for a job server that is not its own.
@@ -12,6 +13,23 @@ _OF_MAKE = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE
 
 _PROXY_VARIABLES = ("http_proxy", "https_proxy")
 _LOOPBACK = "localhost,127.0.0.1,::1"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A process's environment, in the three parts of which the upper ones win.
+
+    `below`: the service's ``.env`` files. `shell`: the user's own environment, to which mise and direnv belong where
+    they are installed. `above`: what this tool tells, and over all of it the service's own ``env``.
+    """
+
+    below: dict[str, str]
+    shell: dict[str, str]
+    above: dict[str, str]
+
+    def merged(self) -> dict[str, str]:
+        """The whole environment."""
+        return {**self.below, **self.shell, **self.above}
 
 
 def base(environ: Mapping[str, str]) -> dict[str, str]:

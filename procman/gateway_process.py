@@ -38,7 +38,7 @@ def plan(paths: Paths, environ: Mapping[str, str], listening: Sequence[Listening
     return Plan(
         name=GATEWAY,
         launch=launch,
-        definition=f"{sys.executable} {[one.port for one in listening]}",
+        define=lambda: f"{sys.executable} {[one.port for one in listening]}",
         ready=ready,
         waits_for="for the gateway to answer",
         ready_timeout=30.0,

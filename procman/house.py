@@ -131,7 +131,7 @@ class House:
     def gather_processes(self) -> None:
         """A supervised process for each line of each file; none is started."""
         self.bell, self.ledger = Bell(), Ledger(self.paths.ledger)
-        self.circumstances = Circumstances(environment.base(self.environ), Ports(self.paths.ports))
+        self.circumstances = Circumstances(self.environ, Ports(self.paths.ports), cache=self.paths.state / "shell")
         floor = Floor(self.loop, self.ledger, Reaper(self.loop), StartQueue(), self.bell, self.note)
         roster = Roster(self.workspace, self.paths, floor, self.circumstances, self.heard)
         self.supervisor = Supervisor(roster, self.bell, self.circumstances)

@@ -15,13 +15,13 @@ class Plan:
     """How the process `name` (``netshop.web``) is run.
 
     `launch` says what to start, asked anew each time; it raises `StoresError` where nothing can be started, and why.
-    `ready` returns once the process answers. Times in seconds. `restart`: always, on-failure, never. `definition` tells
-    whether a running process is still the one that its file describes.
+    `ready` returns once the process answers. Times in seconds. `restart`: always, on-failure, never. `define` tells
+    whether a running process is still the one that its files describe, as they are when it is asked.
     """
 
     name: str
     launch: Callable[[str], Launch]
-    definition: str
+    define: Callable[[], str]
     ready: Ready = settled
     waits_for: str = "to live a moment"
     ready_timeout: float = 60.0
@@ -29,3 +29,8 @@ class Plan:
     grace: float = 5.0
     stop_signal: int = signal.SIGTERM
     port: int | None = None
+
+    @property
+    def definition(self) -> str:
+        """What `define` says now."""
+        return self.define()

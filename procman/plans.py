@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from procman import environment, ports, readiness
+from procman import directory, env_file, environment, ports, readiness, spawn
+from procman.doorway import Doorway
+from procman.environment import Layers
 from procman.errors import StoresError
 from procman.plan import Plan
 from procman.ports import Ports
@@ -27,6 +30,7 @@ class Circumstances:
     ports: Ports
     https: int = 443
     added: dict[str, str] = field(default_factory=dict)
+    cache: Path | None = None
 
 
 def name_of(service: Service, process: Process) -> str:
@@ -59,7 +63,7 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
     return Plan(
         name=name_of(service, process),
         launch=_launch(service, process, workspace, circumstances, port),
-        definition=definition(service, process, port),
+        define=lambda: definition(service, process, port),
         ready=ready,
         waits_for=waits_for,
         ready_timeout=service.ready_timeout,
@@ -72,7 +76,7 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
 
 def definition(service: Service, process: Process, port: int) -> str:
     """A fingerprint of all that a running process was started with: another one means that a restart is due."""
-    facts = [process.command, str(service.dir), port, sorted(service.env.items())]
+    facts = [process.command, str(service.dir), port, sorted(service.env.items()), env_file.fingerprint(service)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -101,19 +105,23 @@ def _launch(
                 f"{service.name} needs port {port}, which is held by {ports.holder(port)}",
                 f"End that, or set another port = … in Procfile.d/{service.name}",
             )
-        env = of(service, process, port, urls(workspace, circumstances.https), circumstances)
-        return Launch(process.command, service.dir, {**env, TAG: tag})
+        parts = layers(service, process, workspace, port, circumstances)
+        settings = workspace.settings
+        if settings.shell != "never" and directory.tools(service.dir, parts.shell):
+            doorway = Doorway(parts, service.dir, circumstances.cache, settings.shell_timeout)
+            return Launch(doorway.command(spawn.script(process.command)), service.dir, {**doorway.environ(), TAG: tag})
+        return Launch(process.command, service.dir, {**parts.merged(), TAG: tag})
 
     return launch
 
 
-def of(
-    service: Service, process: Process, port: int, addresses: Mapping[str, str], circumstances: Circumstances
-) -> dict[str, str]:
-    """The whole environment of a process, the tag left out. The service's own `env` has the last word."""
-    return {
-        **environment.base(circumstances.environ),
+def layers(service: Service, process: Process, workspace: Workspace, port: int, circumstances: Circumstances) -> Layers:
+    """The environment of a process, the tag left out. Raises `StoresError` for a mistake in a ``.env`` file."""
+    shell = environment.base(circumstances.environ)
+    addresses = urls(workspace, circumstances.https)
+    above = {
         **circumstances.added,
         **environment.of_service(service.name, process.name, port, addresses),
         **service.env,
     }
+    return Layers(env_file.load(service, {**shell, **above}), shell, above)

@@ -138,6 +138,8 @@ def _service(
         stop_signal=table.take("stop_signal", str, "SIGTERM", _signal),
         restart=table.take("restart", str, "on-failure", _policy),
         env=_env(table.table("env")),
+        env_file=_env_file(table),
+        setup=table.take("setup", str, "make setup"),
     )
 
 
@@ -206,3 +208,10 @@ def _env(table: Table) -> dict[str, str]:
                 key, f"{key} must be text: the environment knows nothing else", f'Write it as: {key} = "{value}"'
             )
     return {key: str(value) for key, value in values.items()}
+
+
+def _env_file(table: Table) -> tuple[str, ...] | None:
+    value = table.any("env_file")
+    if value is None or isinstance(value, str):
+        return (value,) if value else None
+    return table.texts("env_file", ())

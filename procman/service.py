@@ -40,6 +40,8 @@ class Service:
 
     `hosts` are relative to the workspace's domain (``netshop``, ``*.netshop``). `port` is the fixed one, or None for an
     assigned one. `remote` is an ``https://`` origin, or None where nothing remote may answer. Times are in seconds.
+    `env_file` are the files that must be there; None: ``.env`` and ``.env.local``, where they are. `setup` is the
+    command that makes the folder ready to run; an empty one means that nothing has to be done.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Service:
     stop_signal: str = "SIGTERM"
     restart: str = "on-failure"
     env: dict[str, str] = field(default_factory=dict)
+    env_file: tuple[str, ...] | None = None
+    setup: str = "make setup"
 
     @property
     def primary(self) -> Process:

@@ -68,6 +68,8 @@ class Settings:
     https: int | None = None
     dns: int | None = None
     proxy: str = "auto"
+    shell: str = "auto"
+    shell_timeout: float = 20.0
     remote: Remote = field(default_factory=Remote)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -92,6 +94,8 @@ _VARIABLES = {
     "STORES_HTTPS_PORT": ("gateway", "https"),
     "STORES_DNS_PORT": ("dns", "port"),
     "STORES_PROXY": ("environment", "proxy"),
+    "STORES_SHELL": ("environment", "shell"),
+    "STORES_SHELL_TIMEOUT": ("environment", "shell_timeout"),
     "STORES_REMOTE_DOMAIN": ("remote", "domain"),
     "STORES_REMOTE_CONNECT_TO": ("remote", "connect_to"),
     "STORES_REMOTE_CA": ("remote", "ca"),
@@ -100,7 +104,7 @@ _VARIABLES = {
 
 def _typed(key: str, text: str) -> Any:
     """A variable's text as the type of its key; a wrong one stays text, and `read` refuses it like any other."""
-    if key in {"http", "https", "port"}:
+    if key in {"http", "https", "port", "shell_timeout"}:
         return int(text) if text.isdecimal() else text
     return text.split() if key == "connect_to" else text
 
@@ -125,6 +129,8 @@ def read(table: Table, root: Path) -> Settings:
         https=_port(gateway, "https"),
         dns=_port(dns, "port"),
         proxy=environment.take("proxy", str, "auto", _proxy),
+        shell=environment.take("shell", str, "auto", _shell),
+        shell_timeout=environment.take("shell_timeout", float, 20.0, _positive),
         remote=Remote(
             domain=remote.take("domain", str, "remote.example.com", _remote_domain),
             connect_to=_connect_to(remote),
@@ -147,6 +153,14 @@ def _remote_domain(value: str) -> str:
 
 def _proxy(value: str) -> str:
     return "" if value in {"auto", "always", "never"} else f'"{value}" is not one of auto, always, never'
+
+
+def _shell(value: str) -> str:
+    return "" if value in {"auto", "never"} else f'"{value}" is not one of auto, never'
+
+
+def _positive(value: float) -> str:
+    return "" if value > 0 else f"{value:g} s is not a time to wait"
 
 
 def _port(table: Table, key: str) -> int | None:
