@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
@@ -102,6 +104,7 @@ class Site:
         self.root = folder / "workspace"
         (self.root / "Procfile.d").mkdir(parents=True)
         self.commands: list[Running] = []
+        self.runtime = Path(tempfile.mkdtemp(prefix="stores-"))  # pytest's folders are too deep for a socket's path
         self.env = {
             key: value
             for key, value in os.environ.items()
@@ -109,7 +112,7 @@ class Site:
         } | {
             "HOME": str(folder / "home"),
             "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "XDG_RUNTIME_DIR": str(self.runtime),
             "XDG_CONFIG_HOME": str(folder / "config"),
             "STORES_HTTP_PORT": "0",
             "STORES_HTTPS_PORT": "0",
@@ -117,8 +120,7 @@ class Site:
             "COLUMNS": "200",
             "NO_COLOR": "1",
         }
-        for name in ("home", "run"):
-            (folder / name).mkdir()
+        (folder / "home").mkdir()
 
     def service(self, name: str, text: str = "", **facts: Any) -> Path:
         """Registers a service; its folder is the workspace, unless `dir` says otherwise."""
@@ -185,7 +187,7 @@ class Site:
     @property
     def supervisor(self) -> int:
         """The PID of the supervisor that runs."""
-        return int(next(self.folder.glob("run/stores/*/supervisor.lock")).read_text())
+        return int(next(self.runtime.glob("stores/*/supervisor.lock")).read_text())
 
     def ours(self) -> list[psutil.Process]:
         """Every living process whose environment says that it belongs to this site."""
@@ -208,6 +210,7 @@ class Site:
                 process.send_signal(signal.SIGKILL)
             except psutil.Error:
                 continue
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 def _toml(value: Any) -> str:
