@@ -39,7 +39,6 @@ def create(settings: Settings) -> App:
 class Web:
     def __init__(self, settings: Settings, pages: Pages, accounts: Accounts) -> None:
         self._name = settings.name
-        self._siblings = settings.siblings
         self._pages = pages
         self._accounts = accounts
         self._cookie_domain = os.environ.get("COOKIE_DOMAIN", "")
@@ -55,8 +54,6 @@ class Web:
             "home.html",
             title=texts("hello", name=user.name),
             csrf=csrf,
-            netshop=self._siblings.public_url(request, "netshop"),
-            reserve=self._siblings.public_url(request, "reserve"),
             **user.as_json(),
         )
         return response.with_cookie(request, "page", page_cookie)

@@ -55,9 +55,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True  # where its body ends is not known
                 self._send("GET", problem(error.status, error.message), started)
                 return
-            self._send(request.method, self.server.app(request), started)
+            self._send(request.method, self.respond(request), started)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815 - names of the base class
+
+    def respond(self, request: Request) -> Response:
+        return self.server.app(request)
 
     def _request(self) -> Request:
         return Request(
@@ -93,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, method: str, response: Response, started: float) -> None:
         took = (time.monotonic() - started) * 1000
-        print(f"{self.command} {self.path} {int(response.status)} {took:.0f} ms", flush=True)
+        self.server.log(f"{self.command} {self.path} {int(response.status)} {took:.0f} ms")
         whole = isinstance(response.body, bytes)
         self._head(response, whole=whole)
         if isinstance(response, Upgrade):
@@ -143,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             connection.close()
 
     def log_error(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class' name
-        print(format % args, flush=True)
+        self.server.log(format % args)
 
 
 class Busy:
@@ -180,6 +183,9 @@ class Server(socketserver.ThreadingTCPServer):
         self.closing = threading.Event()
         super().__init__(("127.0.0.1", port), handler)
         self.port: int = self.server_address[1]
+
+    def log(self, line: str) -> None:
+        print(line, flush=True)
 
     def start(self) -> None:
         # The base class looks every `poll_interval` seconds whether it shall stop. This one is stopped by ending the

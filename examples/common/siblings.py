@@ -76,10 +76,12 @@ class Siblings:
         except urllib.error.HTTPError as error:
             reply = error
         with reply:
-            text = reply.read(1 << 20)
-            json_came = "json" in reply.headers.get("Content-Type", "")
-            data = json.loads(text) if json_came else None
-            return Answer(sibling, reply.status, data, reply.headers.get("X-Stores-Route", "")[:40])
+            kind, route = reply.headers.get("Content-Type", ""), reply.headers.get("X-Stores-Route", "")
+            return self.answer(sibling, reply.status, kind, reply.read(1 << 20), route)
+
+    @staticmethod
+    def answer(sibling: str, status: int, content_type: str, body: bytes, route: str) -> Answer:
+        return Answer(sibling, status, json.loads(body) if "json" in content_type else None, route[:40])
 
     def who_is(self, request: Request) -> Answer:
         """Who is signed in, says account: ``{"user": {...}}``, or ``{"user": null}``."""

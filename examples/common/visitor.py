@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from common.message import HttpError, Request, Response, redirect
 from common.neighbourhood import neighbourhood
@@ -21,22 +22,29 @@ class Visitors:
         if not answer.ok:
             return self._pages.fill(request, "who_unknown.html", text=texts("sign_in_unreachable"))
         if user:
-            return self._pages.fill(
-                request, "who.html", name=user, initial=user[:1], account=self._siblings.public_url(request, "account")
-            )
-        return self._pages.fill(request, "who_nobody.html", url=self._sign_in(request))
+            return self._pages.fill(request, "who.html", name=user, initial=user[:1])
+        return self._pages.fill(request, "who_nobody.html", return_to=quote(request.path))
 
-    def _sign_in(self, request: Request) -> str:
+    # The two links lead to this service first, and on by a redirect. A gateway that serves this page from the remote
+    # environment translates the Location of a redirect, and cannot know all the links in a page.
+    def routes(self) -> list[tuple[str, str, Callable[[Request], Response]]]:
+        return [
+            ("GET", "/sign-in", self.sign_in),
+            ("GET", "/signed-in", self.signed_in),
+            ("GET", "/account", lambda request: redirect(self._siblings.public_url(request, "account") + "/")),
+        ]
+
+    def sign_in(self, request: Request) -> Response:
         """To account, which leads back to `return_to` on this service.
 
         The service is named and not its URL: this account may be the remote one, for which this service stands
         elsewhere. Below "localhost" browsers share no cookie, so there account is asked for a ticket to take home.
         """
         here = neighbourhood(request, self._siblings.name)
-        words = {"app": self._siblings.name, "return_to": request.path}
+        words = {"app": self._siblings.name, "return_to": request.query.get("return_to", "/")}
         if here is None or not here.cookie_domain:
             words |= {"return_to": "/signed-in", "ticket": "1"}
-        return f"{self._siblings.public_url(request, 'account')}/sign-in?{urlencode(words)}"
+        return redirect(f"{self._siblings.public_url(request, 'account')}/sign-in?{urlencode(words)}")
 
     def signed_in(self, request: Request) -> Response:
         """The way back with a ticket: account gives the session for it, once."""

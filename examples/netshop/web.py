@@ -35,7 +35,7 @@ def create(settings: Settings) -> App:
             ("POST", "/checkout", web.checkout),
             ("GET", "/orders/{token}", web.order),
             ("GET", "/events", web.events),
-            ("GET", "/signed-in", web.visitors.signed_in),
+            *web.visitors.routes(),
         ],
     )
     app.on_close.append(web.channel.close)

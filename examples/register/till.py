@@ -66,7 +66,11 @@ class Register:
 
     def add(self, till: str, item: str, price: int) -> None:
         with self._db.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO sales (till) VALUES (?)", (till,))
+            db.execute(  # not INSERT OR IGNORE: that would use up a receipt's number each time
+                "INSERT INTO sales (till) SELECT ?1"
+                " WHERE NOT EXISTS (SELECT 1 FROM sales WHERE till = ?1 AND paid_at IS NULL)",
+                (till,),
+            )
             db.execute(
                 "INSERT INTO lines (number, item, price)"
                 " SELECT number, ?, ? FROM sales WHERE till = ? AND paid_at IS NULL",

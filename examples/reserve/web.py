@@ -30,7 +30,7 @@ def create(settings: Settings) -> App:
             ("GET", "/", web.week),
             ("POST", "/book", web.book),
             ("POST", "/cancel", web.cancel),
-            ("GET", "/signed-in", web.visitors.signed_in),
+            *web.visitors.routes(),
             ("GET", "/live", web.follow),
             ("GET", "/api/slots", web.slots),
             ("POST", "/api/bookings", web.book_by_api),
