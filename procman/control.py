@@ -69,6 +69,7 @@ class Control:
             "restart": self._restart,
             "run": self._run,
             "logs": self._show_logs,
+            "environment": self._environment,
             "down": self._down,
         }
 
@@ -184,12 +185,12 @@ class Control:
         gone = asyncio.create_task(conversation.gone())
         follow = asyncio.create_task(self._follow(conversation, supervisor.roster.select(conversation.targets)))
         try:
-            chosen = await supervisor.start(conversation.targets)
+            started = await self._told_of_states(conversation, supervisor.start(conversation.targets))
             await asyncio.wait({gone, follow}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
             follow.cancel()
-        mine = [process.name for process in chosen if process.name not in ran]
+        mine = [process["name"] for process in started if process["name"] not in ran]
         if mine:
             await supervisor.stop(mine)
         return True
@@ -240,6 +241,10 @@ class Control:
                     missed = 0
         finally:
             self._supervisor.hearers.discard(hear)
+
+    async def _environment(self, conversation: Conversation) -> Any:
+        """What each of the targets is told by this tool: of a service, the process that requests go to."""
+        return {target: self._supervisor.told(target) for target in conversation.targets}
 
     async def _down(self, conversation: Conversation) -> Any:
         task = asyncio.current_task()

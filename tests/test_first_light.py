@@ -5,6 +5,7 @@ One system runs for all tests of this file (they are one group for pytest-xdist)
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ from workbench import ROOT, Running, Site, wait_until
 pytestmark = pytest.mark.xdist_group("first light")
 
 BEGUN = ["netshop.web", "netshop.worker", "reserve.web"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
 
 
 class System(Site):
@@ -51,7 +60,7 @@ class System(Site):
         self.make_dev = Running(process)
         self.commands.append(self.make_dev)
 
-    def get(self, host: str, path: str = "/", *, tls: bool = True, **headers: str) -> http.client.HTTPResponse:
+    def get(self, host: str, path: str = "/", *, tls: bool = True, **headers: str) -> Answer:
         """One request to the gateway, as a browser that resolves `host` to 127.0.0.1 sends it."""
         gateway = self.status()["gateway"]
         if tls:
@@ -63,7 +72,9 @@ class System(Site):
             connection = http.client.HTTPConnection("127.0.0.1", gateway["http"], timeout=20)
         port = gateway["https" if tls else "http"]
         connection.request("GET", path, headers={"Host": f"{host}:{port}", "Connection": "close", **headers})
-        return connection.getresponse()
+        with contextlib.closing(connection):
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read().decode())
 
     def pids(self) -> dict[str, int]:
         found = {}
@@ -86,7 +97,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def test_a_running_service_answers_through_the_gateway_over_tls(system: System) -> None:
     answer = system.get("netshop.local.example.com")
     assert (answer.status, answer.headers["X-Stores-Route"]) == (200, "local")
-    assert b"<html" in answer.read()
+    assert "<html" in answer.text
 
 
 def test_a_service_that_does_not_run_here_is_served_by_the_remote(system: System) -> None:
@@ -99,16 +110,14 @@ def test_a_registered_service_without_a_remote_gets_the_page_and_503(system: Sys
     answer = system.get("register.local.example.com", Accept="text/html")
     assert (answer.status, answer.headers["X-Stores-Route"]) == (503, "fallback")
     assert answer.headers["Retry-After"]
-    text = answer.read().decode()
-    assert "register" in text
-    assert "stores start register" in text
+    assert "stores start register" in answer.text
 
 
 def test_an_unknown_host_gets_404_with_the_nearest_names(system: System) -> None:
     answer = system.get("netshpo.local.example.com", Accept="application/json")
     assert (answer.status, answer.headers["X-Stores-Route"]) == (404, "fallback")
     assert answer.headers["Content-Type"].startswith("application/problem+json")
-    assert "netshop" in answer.read().decode()
+    assert "netshop" in answer.text
 
 
 @pytest.mark.parametrize("host", ["netshop.localhost", "reserve.localhost"])
@@ -125,10 +134,13 @@ def test_any_name_below_a_wildcard_host_is_the_services(system: System) -> None:
 def test_the_gateway_listens_on_ipv6_too(system: System) -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this machine")
-    connection = http.client.HTTPConnection("::1", system.status()["gateway"]["http"], timeout=20)
-    connection.request("GET", "/healthz", headers={"Host": "netshop.localhost"})
-    assert connection.getresponse().status == 200
-    connection.close()
+    with contextlib.closing(
+        http.client.HTTPConnection("::1", system.status()["gateway"]["http"], timeout=20)
+    ) as connection:
+        connection.request("GET", "/healthz", headers={"Host": "netshop.localhost"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
 
 
 @pytest.mark.parametrize("name", ["netshop.local.example.com", "a.b.netshop.local.example.com"])
@@ -164,7 +176,7 @@ def test_curl_sees_what_the_readme_says(system: System) -> None:
 
 def test_services_reach_one_another_at_their_urls(system: System) -> None:
     """netshop asks reserve (here) and account (remote) while it makes its page, and says on it who answered."""
-    text = system.get("netshop.local.example.com").read().decode()
+    text = system.get("netshop.local.example.com").text
     assert re.search(r"reserve:.{0,80}local", text, re.DOTALL)
     assert re.search(r"account:.{0,80}remote", text, re.DOTALL)
 
