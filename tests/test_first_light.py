@@ -101,9 +101,9 @@ def test_a_running_service_answers_through_the_gateway_over_tls(system: System) 
 
 
 def test_a_service_that_does_not_run_here_is_served_by_the_remote(system: System) -> None:
-    answer = system.get("account.local.example.com", Accept="text/html")
-    assert answer.headers["X-Stores-Route"] == "remote"
-    assert answer.status == 200
+    answer = system.get("account.local.example.com", "/sign-in", Accept="text/html")
+    assert (answer.status, answer.headers["X-Stores-Route"]) == (200, "remote")
+    assert "remote environment" in answer.text.lower()
 
 
 def test_a_registered_service_without_a_remote_gets_the_page_and_503(system: System) -> None:
@@ -229,11 +229,16 @@ def test_a_stopped_service_is_remote_with_the_next_request_and_local_again_once_
 
 def test_a_new_file_is_a_new_host_at_once(system: System) -> None:
     system.ok("add", "coupon", "--command", "python3 -m http.server $PORT --bind 127.0.0.1", "--dir", "examples")
-    wait_until(lambda: system.get("coupon.local.example.com").status == 502, "coupon is known, and its remote asked")
+    wait_until(
+        lambda: system.get("coupon.local.example.com").headers["X-Stores-Route"] == "remote", "its remote is asked"
+    )
     system.ok("start", "coupon")
-    wait_until(lambda: system.get("coupon.local.example.com").status == 200, "coupon answers")
+    assert system.get("coupon.local.example.com").status == 200
     (system.root / "Procfile.d" / "coupon").unlink()
-    wait_until(lambda: system.get("coupon.local.example.com").status == 404, "coupon is forgotten")
+    wait_until(
+        lambda: system.get("coupon.local.example.com").headers["X-Stores-Route"] == "fallback", "coupon is forgotten"
+    )
+    assert system.get("coupon.local.example.com").status == 404
 
 
 def test_a_broken_file_is_said_and_changes_nothing_that_runs(system: System) -> None:
