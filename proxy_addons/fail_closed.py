@@ -30,11 +30,11 @@ def fail_closed(addon: _Addon) -> _Addon:
     for name in _HOOKS:
         hook = getattr(addon, name, None)
         if callable(hook):
-            setattr(addon, name, _guarded(hook))
+            setattr(addon, name, _guarded(hook, name))
     return addon
 
 
-def _guarded(hook: Callable[[HTTPFlow], Any]) -> Callable[[HTTPFlow], Any]:
+def _guarded(hook: Callable[[HTTPFlow], Any], name: str) -> Callable[[HTTPFlow], Any]:
     if inspect.iscoroutinefunction(hook):
 
         @functools.wraps(hook)
@@ -42,7 +42,7 @@ def _guarded(hook: Callable[[HTTPFlow], Any]) -> Callable[[HTTPFlow], Any]:
             try:
                 await hook(flow)
             except Exception:  # noqa: BLE001 - whatever it is, the request must not go on
-                _refuse(flow, hook.__name__)
+                _refuse(flow, name)
 
         return wait
 
@@ -51,7 +51,7 @@ def _guarded(hook: Callable[[HTTPFlow], Any]) -> Callable[[HTTPFlow], Any]:
         try:
             hook(flow)
         except Exception:  # noqa: BLE001 - whatever it is, the request must not go on
-            _refuse(flow, hook.__name__)
+            _refuse(flow, name)
         return None
 
     return call

@@ -47,9 +47,14 @@ def add(headers: Headers, client: str, site: Site) -> None:
     headers["X-Forwarded-Proto"] = site.scheme
     headers["X-Forwarded-Host"] = site.authority
     headers["X-Forwarded-Port"] = str(site.port)
+    headers["Forwarded"] = ", ".join([*earlier, element(client, site)])
+
+
+def element(client: str, site: Site) -> str:
+    """One element of ``Forwarded`` (RFC 7239, section 4)."""
     node = f'"[{client}]"' if ":" in client else client
     host = f'"{site.authority}"' if set(site.authority) & set(":[]") else site.authority
-    headers["Forwarded"] = ", ".join([*earlier, f"for={node};host={host};proto={site.scheme}"])
+    return f"for={node};host={host};proto={site.scheme}"
 
 
 def remove(headers: Headers) -> None:

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import proxy_addons.lean_import  # noqa: F401 - before anything of mitmproxy's
+
+# isort: split
 from mitmproxy import options
 from mitmproxy.addons import proxyserver
 from mitmproxy.master import Master
 
-import proxy_addons.lean_import  # noqa: F401 - before anything of mitmproxy's
 from procman.snapshot import Snapshot
 from proxy_addons.chain import chain
-from proxy_addons.mitm_server import Layers, StoresMode, StoresServer
+from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tls import Tls
 from proxy_addons.view import Current, View
@@ -32,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that running requests get to end, once the gateway was told to.
 GRACE = 2.0
+#: Seconds for the connections to close after that.
+_FAREWELL = 0.5
 _LOOK_AGAIN = 0.02
 
 
@@ -97,11 +101,18 @@ class Gateway:
             gc.freeze()
 
     async def _drain(self) -> None:
-        """Accepts no more, and waits until no request runs, or `GRACE` is over. Clients keep idle connections open."""
-        self._server.close()
+        """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
+        self._server.stop_accepting()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
                 while self._layers.busy:  # noqa: ASYNC110 - two seconds at the end of a life, and nobody tells
+                    await asyncio.sleep(_LOOK_AGAIN)
+        for connection in list(self._proxy.connections.values()):
+            if isinstance(connection, Connection):
+                connection.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                while self._proxy.connections:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(_LOOK_AGAIN)
 
     def _give_up(self, flow: HTTPFlow) -> None:

@@ -9,8 +9,8 @@ from proxy_addons.decision import decision_of
 if TYPE_CHECKING:
     from mitmproxy.http import Headers, HTTPFlow
 
-_FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings")
-_PROXY_FIELDS = ("proxy-authorization",)
+FIELDS = ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings")
+PROXY_FIELDS = ("proxy-authorization",)
 
 
 class HopByHop:
@@ -22,7 +22,7 @@ class HopByHop:
             return
         headers = flow.request.headers
         remove(headers)
-        for name in _PROXY_FIELDS:
+        for name in PROXY_FIELDS:
             headers.pop(name, None)
         # One version on the way to the upstream, whatever the client speaks. HTTP/2 stays marked: mitmproxy's writer
         # joins its cookie fields.
@@ -39,7 +39,7 @@ def remove(headers: Headers) -> None:
     """Removes the fields, and those that ``Connection`` names. A change of protocol keeps its two."""
     named = {name.strip().lower() for value in headers.get_all("connection") for name in value.split(",")}
     protocol = headers.get("upgrade", "") if "upgrade" in named else ""
-    for name in (*_FIELDS, *named):
+    for name in (*FIELDS, *named):
         # the body's framing is not the peer's to switch off by naming it (CVE-2023-25690's family)
         if name and name not in {"transfer-encoding", "content-length", "host"}:
             headers.pop(name, None)

@@ -51,8 +51,8 @@ class StoresServer(mode_servers.AsyncioServerInstance[StoresMode]):
         for listener in listeners:
             self._servers.append(await asyncio.start_server(self.handle_stream, sock=listener))
 
-    def close(self) -> None:
-        """Accepts no more. What is connected stays."""
+    def stop_accepting(self) -> None:
+        """What is connected stays."""
         for server in self._servers:
             server.close()
         self._servers = []
@@ -96,6 +96,12 @@ class Connection(mode_servers.ProxyConnectionHandler):
             self._stop_timer(hook.args()[0].conn.id)
         await super().handle_hook(hook)
 
+    def end(self) -> None:
+        """Closes the client's side; the upstream's follow."""
+        side = self.transports.get(self.client)
+        if side is not None and side.handler is not None:
+            side.handler.cancel("the gateway ends")
+
     def _stop_timer(self, server_id: str) -> None:
         timer = self._timers.pop(server_id, None)
         if timer is not None:
@@ -132,8 +138,13 @@ class Layers:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being served."""
-        return any(http.streams for http in list(self.http))
+        """Whether a request is being answered. A tunnel or a WebSocket is no request any more; they have no end."""
+        return any(
+            stream.child_layer is None
+            for http in list(self.http)
+            if http.context.client.timestamp_end is None
+            for stream in http.streams.values()
+        )
 
 
 def _innermost(asked: layer.NextLayer) -> int:

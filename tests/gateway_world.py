@@ -301,7 +301,9 @@ def service(name, *, port=None, state=None, remote="default", hosts=None, wanted
 class World:
     """The whole scene. `services` is what the supervisor tells first; the gateway runs when this has been made."""
 
-    def __init__(self, folder, services=(), *, remote_ca=True, arguments=(), connect_to=None, environ=None):
+    def __init__(
+        self, folder, services=(), *, remote_ca=True, arguments=(), connect_to=None, program=("-m", "proxy_addons")
+    ):
         self.folder = folder
         self.stack = ExitStack()
         self.stage = Stage()
@@ -330,7 +332,7 @@ class World:
         self.first = self.snapshot
         self.stack.callback(self.supervisor.vanish)
         self.process = None
-        self.arguments, self.environ = arguments, environ or {}
+        self.arguments, self.program = arguments, program
         self.errors = folder / "gateway.err"
         try:
             self.start()
@@ -343,14 +345,13 @@ class World:
         sockets = [(scheme, each) for scheme, group in self.sockets.items() for each in group]
         environ = {
             **os.environ,
-            **self.environ,
             "STORES_CONTROL": str(self.control),
             "STORES_GATEWAY_STATE": str(self.folder / "gateway"),
             "STORES_LISTEN": ",".join(f"{scheme}={each.fileno()}" for scheme, each in sockets),
         }
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "proxy_addons", *self.arguments],
+                [sys.executable, "-P", *self.program, *self.arguments],
                 env=environ,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Bodies and everything between head and end: streamed, whole, in constant memory, broken off when the other side is."""
+"""Bodies and everything between head and end: streamed, whole, in constant memory, broken off in time."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""The page: which service was asked for, does it run, what is wrong, what to type; for people, programs and terminals."""
+"""The page: which service was asked for, does it run, what is wrong, what to type; for people and programs."""
 
 import json
 import time
@@ -11,7 +11,10 @@ from tests.gateway_world import free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Accept-Language": "en-GB,en;q=0.5"}
+BROWSER = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.5",
+}
 JSON = {"Accept": "application/json, text/plain, */*"}
 
 
@@ -134,7 +137,10 @@ def test_each_state_has_its_status_and_code(world, state, status, code, retry):
 def test_a_page_about_something_that_passes_asks_again_by_itself(world):
     world.tell(register(State.STARTING))
     assert '<meta http-equiv="refresh"' in world.get("register.localhost", headers=BROWSER).text
-    assert '<meta http-equiv="refresh"' not in world.get("register.localhost", method="POST", headers=BROWSER, body=b"").text
+    assert (
+        '<meta http-equiv="refresh"'
+        not in world.get("register.localhost", method="POST", headers=BROWSER, body=b"").text
+    )
     world.tell(register(State.STOPPED))
     assert '<meta http-equiv="refresh"' not in world.get("register.localhost", headers=BROWSER).text
 
@@ -150,7 +156,9 @@ def test_every_value_is_escaped(world):
     evil = "<script>alert(1)</script>"
     process = ProcessStatus("web", State.FAILED, exit=evil)
     world.tell(
-        register(State.FAILED, description=evil, repo="javascript:alert(1)", file=evil, problem=evil, processes=(process,))
+        register(
+            State.FAILED, description=evil, repo="javascript:alert(1)", file=evil, problem=evil, processes=(process,)
+        )
     )
     world.supervisor.logs["register"] = [evil]
     answer = world.get("register.localhost", f"/{evil}", headers=BROWSER)
@@ -169,7 +177,7 @@ def test_a_head_request_gets_the_same_head(world):
     world.tell(register())
     get, head = (world.get("register.localhost", method=method, headers=BROWSER) for method in ("GET", "HEAD"))
     assert head.body == b""
-    assert {name: value for name, value in head.headers} == {name: value for name, value in get.headers}
+    assert head.headers == get.headers
 
 
 def test_http2_gets_the_same_page(world):

@@ -62,7 +62,11 @@ def test_a_secure_host_of_ours_is_served_with_our_certificate(world, shop, versi
     out = world.curl("-i", version, "-x", proxy(world), "https://netshop.local.example.com/cart")
     assert "x-stores-route: local" in out.lower()
     seen = shop.last()
-    assert (seen["Host"], seen["X-Forwarded-Proto"], seen["X-Forwarded-Port"]) == ("netshop.local.example.com", "https", "443")
+    assert (seen["Host"], seen["X-Forwarded-Proto"], seen["X-Forwarded-Port"]) == (
+        "netshop.local.example.com",
+        "https",
+        "443",
+    )
 
 
 def test_the_gateways_own_https_port_is_served_as_well(world, shop):
@@ -117,6 +121,7 @@ def test_a_strangers_tunnel_is_blind(world, tmp_path, shop):
 
 def test_a_tunnel_carries_what_is_no_http_and_the_server_may_speak_first(world, shop):
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def serve():
             peer, _ = server.accept()
             with peer:

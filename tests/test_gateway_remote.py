@@ -18,7 +18,9 @@ def give(*headers):
 def test_a_session_of_the_remote_lives_on_under_our_names(world):
     world.tell(service("account"), service("netshop"))
     answer = world.get(
-        "account.local.example.com", "/headers", scheme="https",
+        "account.local.example.com",
+        "/headers",
+        scheme="https",
         headers=give(
             ["Location", f"https://netshop.{REMOTE_DOMAIN}/cart"],
             ["Set-Cookie", f"session=1; Domain={REMOTE_DOMAIN}; Secure; HttpOnly"],
@@ -34,7 +36,8 @@ def test_a_session_of_the_remote_lives_on_under_our_names(world):
 def test_a_client_on_plain_http_and_localhost_stays_there(world):
     world.tell(service("account"), service("netshop"))
     answer = world.get(
-        "account.localhost", "/headers",
+        "account.localhost",
+        "/headers",
         headers=give(["Location", f"https://netshop.{REMOTE_DOMAIN}/cart"], ["Set-Cookie", "session=1; Secure"]),
     )
     assert answer["Location"] == f"http://netshop.localhost:{world.http}/cart"
@@ -44,7 +47,8 @@ def test_a_client_on_plain_http_and_localhost_stays_there(world):
 def test_a_third_party_stays_what_it_is(world):
     world.tell(service("account"))
     answer = world.get(
-        "account.localhost", "/headers",
+        "account.localhost",
+        "/headers",
         headers=give(["Location", "https://idp.example.net/authorize"], ["Set-Cookie", "a=1; Domain=example.net"]),
     )
     assert answer["Location"] == "https://idp.example.net/authorize"
@@ -54,7 +58,9 @@ def test_a_third_party_stays_what_it_is(world):
 def test_bytes_that_are_no_text_pass_unchanged(world):
     world.tell(service("account"))
     with world.socket() as client:
-        client.sendall(b"GET /x HTTP/1.1\r\nHost: account.localhost\r\nX-Odd: \xff\xfe\xe9\r\nConnection: close\r\n\r\n")
+        client.sendall(
+            b"GET /x HTTP/1.1\r\nHost: account.localhost\r\nX-Odd: \xff\xfe\xe9\r\nConnection: close\r\n\r\n"
+        )
         client.recv(65536)
     assert world.remote_last_named("X-Odd")["X-Odd"] == "\xff\xfe\xe9"
 
@@ -62,7 +68,9 @@ def test_bytes_that_are_no_text_pass_unchanged(world):
 def test_the_remote_is_spoken_to_by_its_own_name_and_not_told_of_this_machine(world):
     world.tell(service("account"), service("netshop"))
     world.get(
-        "account.local.example.com", "/told", scheme="https",
+        "account.local.example.com",
+        "/told",
+        scheme="https",
         headers={
             "Origin": f"https://netshop.local.example.com:{world.https}",
             "Referer": f"https://netshop.local.example.com:{world.https}/cart",
@@ -135,7 +143,10 @@ def test_a_remote_whose_name_is_unknown_is_502(world):
 
 
 def test_rules_lead_only_the_hosts_that_they_name(world):
-    rules = (f"netshop.{REMOTE_DOMAIN}:443:127.0.0.1:{world.remote.port}", f"*.{REMOTE_DOMAIN}::127.0.0.1:{free_port()}")
+    rules = (
+        f"netshop.{REMOTE_DOMAIN}:443:127.0.0.1:{world.remote.port}",
+        f"*.{REMOTE_DOMAIN}::127.0.0.1:{free_port()}",
+    )
     world.tell(service("account"), service("netshop"), remote=replace(world.first.remote, connect_to=rules))
     assert world.get("netshop.localhost").route == "remote"
     assert world.get("account.localhost").status == 502
@@ -145,7 +156,9 @@ def test_rules_lead_only_the_hosts_that_they_name(world):
 def test_a_plain_http_remote_is_reached_without_tls(world):
     plain = world.origin()
     rules = (f"::127.0.0.1:{plain.port}",)
-    world.tell(service("account", remote="http://account.internal"), remote=replace(world.first.remote, connect_to=rules))
+    world.tell(
+        service("account", remote="http://account.internal"), remote=replace(world.first.remote, connect_to=rules)
+    )
     assert world.get("account.localhost").route == "remote"
     assert plain.last()["Host"] == "account.internal"
     world.tell(remote=world.first.remote)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.routes import Route
+from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
 from proxy_addons.names import Names
 from proxy_addons.site import Site
@@ -15,7 +15,12 @@ def status(name, remote, hosts):
 
 
 SNAPSHOT = Snapshot(
-    "/w", "local.example.com", 1, GatewayStatus(8080, 8443), DnsStatus(), RemoteStatus("remote.example.com"),
+    "/w",
+    "local.example.com",
+    1,
+    GatewayStatus(8080, 8443),
+    DnsStatus(),
+    RemoteStatus("remote.example.com"),
     (
         status("account", "https://account.remote.example.com", ("account",)),
         status("netshop", "https://netshop.remote.example.com", ("netshop", "shop", "*.netshop")),
@@ -28,8 +33,13 @@ NAMES = Names.of(SNAPSHOT)
 
 def translation(host="account", *, scheme="https", domain="local.example.com", port=8443, origin=""):
     return Translation(
-        names=NAMES, local=Site(scheme, f"{host}.{domain}", port), remote=NAMES.remote(host), relative=host,
-        domain=domain, ports=frozenset({80, 443, 8080, 8443}), origin=origin,
+        names=NAMES,
+        local=Site(scheme, f"{host}.{domain}", port),
+        remote=NAMES.remote(host),
+        relative=host,
+        domain=domain,
+        ports=frozenset({80, 443, 8080, 8443}),
+        origin=origin,
     )
 
 
@@ -59,7 +69,10 @@ def test_a_local_host_has_its_remote_origin(local, remote):
 
 URLS = [
     ("https://account.remote.example.com", "https://account.local.example.com:8443"),
-    ("https://account.remote.example.com/login?next=https://netshop.remote.example.com/", "https://account.local.example.com:8443/login?next=https://netshop.remote.example.com/"),
+    (
+        "https://account.remote.example.com/login?next=https://netshop.remote.example.com/",
+        "https://account.local.example.com:8443/login?next=https://netshop.remote.example.com/",
+    ),
     ("https://ACCOUNT.Remote.example.com:443/x#y", "https://account.local.example.com:8443/x#y"),
     ("https://netshop.remote.example.com/cart", "https://netshop.local.example.com:8443/cart"),
     ("https://tokyo.netshop.remote.example.com/", "https://tokyo.netshop.local.example.com:8443/"),
@@ -68,7 +81,10 @@ URLS = [
     ("wss://netshop.remote.example.com/live", "wss://netshop.local.example.com:8443/live"),
     # not ours, so not touched
     ("https://booking.example.net/slots", "https://booking.example.net/slots"),
-    ("https://idp.example.net/?redirect_uri=https://account.remote.example.com/", "https://idp.example.net/?redirect_uri=https://account.remote.example.com/"),
+    (
+        "https://idp.example.net/?redirect_uri=https://account.remote.example.com/",
+        "https://idp.example.net/?redirect_uri=https://account.remote.example.com/",
+    ),
     ("https://other.remote.example.com/", "https://other.remote.example.com/"),
     ("https://tokyo.account.remote.example.com/", "https://tokyo.account.remote.example.com/"),
     ("https://account.remote.example.com.evil.org/", "https://account.remote.example.com.evil.org/"),
@@ -77,8 +93,11 @@ URLS = [
     ("https://account.remote.example.com\\@evil.org/", "https://account.remote.example.com\\@evil.org/"),
     ("https://account.remote.example.com:9/", "https://account.remote.example.com:9/"),
     ("https://account.remote.example.com:x/", "https://account.remote.example.com:x/"),
-    ("/relative", "/relative"), ("", ""), ("?q=//account.remote.example.com", "?q=//account.remote.example.com"),
-    ("javascript:alert(1)", "javascript:alert(1)"), ("mailto:a@account.remote.example.com", "mailto:a@account.remote.example.com"),
+    ("/relative", "/relative"),
+    ("", ""),
+    ("?q=//account.remote.example.com", "?q=//account.remote.example.com"),
+    ("javascript:alert(1)", "javascript:alert(1)"),
+    ("mailto:a@account.remote.example.com", "mailto:a@account.remote.example.com"),
 ]
 
 
@@ -119,14 +138,23 @@ def test_origin_and_referer_leave_with_the_remotes_names(local, remote):
         (("Location", "https://netshop.remote.example.com/"), "https://netshop.local.example.com:8443/"),
         (("Content-Location", "https://account.remote.example.com/1"), "https://account.local.example.com:8443/1"),
         (
-            ("Link", '<https://netshop.remote.example.com/a.css>; rel=preload, <https://cdn.example.net/b.js>; rel="x"'),
+            (
+                "Link",
+                '<https://netshop.remote.example.com/a.css>; rel=preload, <https://cdn.example.net/b.js>; rel="x"',
+            ),
             '<https://netshop.local.example.com:8443/a.css>; rel=preload, <https://cdn.example.net/b.js>; rel="x"',
         ),
         (("Refresh", "5; url=https://account.remote.example.com/x"), "5; url=https://account.local.example.com:8443/x"),
-        (("refresh", "0;URL='https://account.remote.example.com/x'"), "0;URL='https://account.local.example.com:8443/x'"),
+        (
+            ("refresh", "0;URL='https://account.remote.example.com/x'"),
+            "0;URL='https://account.local.example.com:8443/x'",
+        ),
         (("Refresh", "5"), "5"),
         (("Refresh", "5; url=https://idp.example.net/"), "5; url=https://idp.example.net/"),
-        (("Access-Control-Allow-Origin", "https://netshop.remote.example.com"), "https://netshop.local.example.com:8443"),
+        (
+            ("Access-Control-Allow-Origin", "https://netshop.remote.example.com"),
+            "https://netshop.local.example.com:8443",
+        ),
         (("Access-Control-Allow-Origin", "*"), "*"),
         (("Access-Control-Allow-Origin", "https://example.org"), "https://example.org"),
         (("X-Note", "https://netshop.remote.example.com/"), "https://netshop.remote.example.com/"),
@@ -152,7 +180,11 @@ COOKIES = [
     ("s=1", "s=1", "s=1"),
     ("s=1; Domain=remote.example.com; Path=/", "s=1; Domain=local.example.com; Path=/", "s=1; Path=/"),
     ("s=1; domain=.remote.example.com", "s=1; Domain=local.example.com", "s=1"),
-    ("s=1; Domain=account.remote.example.com", "s=1; Domain=account.local.example.com", "s=1; Domain=account.localhost"),
+    (
+        "s=1; Domain=account.remote.example.com",
+        "s=1; Domain=account.local.example.com",
+        "s=1; Domain=account.localhost",
+    ),
     ("s=1; Domain=example.com; Secure", "s=1; Domain=local.example.com; Secure", "s=1"),
     ("s=1; Domain=example.net", "s=1; Domain=example.net", "s=1; Domain=example.net"),
     ("s=1; Domain=mote.example.com", "s=1; Domain=mote.example.com", "s=1; Domain=mote.example.com"),

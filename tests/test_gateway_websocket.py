@@ -40,14 +40,14 @@ def chat(world):
 def test_messages_pass_both_ways(world, chat, scheme):
     world.tell(service("chat", port=chat))
     port, context = (world.http, None) if scheme == "ws" else (world.https, world.client_context())
-    with world.socket("http", port=port) as plain:
-        with connect(f"{scheme}://chat.localhost:{port}/", sock=plain, ssl=context, max_size=None) as client:
-            assert client.response.status_code == 101
-            assert client.response.headers["X-Stores-Route"] == "local"
-            assert client.recv() == f"host chat.localhost:{port} origin None"
-            for message in ("text", b"bytes", "x" * 1_000_000):
-                client.send(message)
-                assert client.recv() == message
+    url, plain = f"{scheme}://chat.localhost:{port}/", world.socket("http", port=port)
+    with plain, connect(url, sock=plain, ssl=context, max_size=None) as client:
+        assert client.response.status_code == 101
+        assert client.response.headers["X-Stores-Route"] == "local"
+        assert client.recv() == f"host chat.localhost:{port} origin None"
+        for message in ("text", b"bytes", "x" * 1_000_000):
+            client.send(message)
+            assert client.recv() == message
 
 
 def test_a_remote_is_reached_by_its_own_name_and_origin(world):
