@@ -118,10 +118,16 @@ def _launch(
 def layers(service: Service, process: Process, workspace: Workspace, port: int, circumstances: Circumstances) -> Layers:
     """The environment of a process, the tag left out. Raises `StoresError` for a mistake in a ``.env`` file."""
     shell = environment.base(circumstances.environ)
-    addresses = urls(workspace, circumstances.https)
-    above = {
+    above = told(service, process, workspace, port, circumstances)
+    return Layers(env_file.load(service, {**shell, **above}), shell, above)
+
+
+def told(
+    service: Service, process: Process, workspace: Workspace, port: int, circumstances: Circumstances
+) -> dict[str, str]:
+    """What a process is told whichever shell it is started from; the service's own ``env`` has the last word."""
+    return {
         **circumstances.added,
-        **environment.of_service(service.name, process.name, port, addresses),
+        **environment.of_service(service.name, process.name, port, urls(workspace, circumstances.https)),
         **service.env,
     }
-    return Layers(env_file.load(service, {**shell, **above}), shell, above)

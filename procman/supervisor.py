@@ -126,6 +126,12 @@ class Supervisor:
         for process in self.roster.processes.values():
             process.hurry()
 
+    def told(self, target: str) -> dict[str, str]:
+        """What a process is told by this tool: its port, the others' URLs, the CA."""
+        service, process = self.roster.workspace.process(target)
+        port = plans.port_of(service, process, self.roster.workspace, self.circumstances.ports)
+        return plans.told(service, process, self.roster.workspace, port, self.circumstances)
+
     def snapshot(self) -> Snapshot:
         """What runs at this moment."""
         workspace = self.roster.workspace

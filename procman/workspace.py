@@ -12,7 +12,7 @@ from typing import Any
 from procman import procfile, settings
 from procman.errors import StoresError
 from procman.mistake import Mistake, MistakesError, nearest, refuse
-from procman.service import Service
+from procman.service import Process, Service
 from procman.settings import Settings
 from procman.table import Table
 
@@ -58,6 +58,33 @@ class Workspace:
                 raise StoresError(f'No service matches "{pattern}".', f"There is: {names}", exit_code=4)
             return found
         return [self.service(pattern)]
+
+    def process(self, target: str) -> tuple[Service, Process]:
+        """The one process that ``netshop`` (the one that requests go to) or ``netshop.worker`` means."""
+        name, _, process = target.partition(".")
+        service = self.service(name)
+        return service, self._processes(service, process)[0] if process else service.primary
+
+    def processes(self, targets: Sequence[str]) -> list[tuple[Service, Process]]:
+        """The processes that targets mean: names, ``netshop.worker``, groups, globs. None given: all."""
+        chosen: dict[tuple[str, str], tuple[Service, Process]] = {}
+        for target in targets or ["*"]:
+            pattern, _, process = target.partition(".")
+            for service in self.select([pattern]):
+                for one in self._processes(service, process or "*"):
+                    chosen[service.name, one.name] = (service, one)
+        return list(chosen.values())
+
+    def _processes(self, service: Service, pattern: str) -> list[Process]:
+        found = [process for process in service.processes if fnmatchcase(process.name, pattern)]
+        if not found:
+            names = [one.name for one in service.processes]
+            raise StoresError(
+                f'{service.name} has no process "{pattern}". {nearest(pattern, names)}',
+                f"See {FOLDER}/{service.name}",
+                exit_code=4,
+            )
+        return found
 
     def with_needs(self, services: Iterable[Service]) -> tuple[Service, ...]:
         """The services and all that they need, each after what it needs."""

@@ -1,23 +1,39 @@
-"""The program's verbs, gathered."""
+"""The program's verbs, gathered: what `stores --help` shows, in its order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from procman.cli import lifecycle, look, registration
+from procman.cli import completion, inside, lifecycle, look, registration
+from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
+
+_HELP = """Runs several connected services on this machine, behind one gateway.
+
+\b
+  stores run netshop reserve     start two services here, until Ctrl-C
+  stores status                  what runs, and what answers each host
+  stores run -h                  a verb's options and examples
+"""
+
+_EPILOG = """Every option can be set by a variable: STORES_LOGS_LINES=50 is `stores logs --lines 50`. STORES_JSON=1 is
+--json everywhere, NO_COLOR=1 is without colours."""
 
 app = typer.Typer(
     name="stores",
-    help="Runs several connected services on this machine, behind one gateway.",
-    epilog="Start with:  stores run NAME…    What runs:  stores status    More on each verb:  stores run --help",
+    cls=Verbs,
+    help=_HELP,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+    # every option can be set by a variable: STORES_LOGS_LINES=50 is `stores logs --lines 50`
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "STORES"},
 )
 
 
@@ -38,27 +54,39 @@ def common(
         ),
     ] = None,
     version: Annotated[  # noqa: ARG001 (its callback does the work)
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool,
+        option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+        ),
     ] = False,
 ) -> None:
     """What comes before the verb."""
     choose(workspace)
 
 
-_VERBS: tuple[Callable[..., None], ...] = (
-    lifecycle.run,
-    lifecycle.up,
-    lifecycle.down,
-    lifecycle.start,
-    lifecycle.stop,
-    lifecycle.restart,
-    look.status,
-    look.logs,
-    look.open_,
-    registration.check,
-    registration.add,
-    registration.use,
-)
-for verb in _VERBS:
-    app.command(name=verb.__name__.rstrip("_"))(verb)
+#: What follows a name belongs to the command that is run, options included.
+_PASSES_ON = {"allow_interspersed_args": False}
+
+_VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    "What runs": (
+        lifecycle.run,
+        lifecycle.up,
+        lifecycle.start,
+        lifecycle.stop,
+        lifecycle.restart,
+        lifecycle.down,
+    ),
+    "Look": (look.status, look.logs, look.open_, inside.env, inside.exec_),
+    "The workspace": (registration.add, registration.check, registration.use, completion.completion),
+}
+_SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
+
+for panel, verbs in _VERBS.items():
+    for verb in verbs:
+        name = verb.__name__.rstrip("_")
+        app.command(name=name, help=shown(verb), rich_help_panel=panel, context_settings=_SETTINGS.get(name))(verb)
 app.command(name="ps", hidden=True)(look.status)  # as compose and overmind call it

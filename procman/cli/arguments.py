@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from procman.cli.help import option
 from procman.cli.place import names
 
 Targets = Annotated[
@@ -17,5 +18,11 @@ Targets = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-NoNeeds = Annotated[bool, typer.Option("--no-deps", help="Do not start what the services need.")]
+Json = Annotated[bool, option("--json", help="Print JSON, for programs.", envvar="STORES_JSON")]
+NoNeeds = Annotated[bool, option("--no-deps", help="Do not start what the services need.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A service (netshop), or a process of it (netshop.worker).", autocompletion=names
+    ),
+]

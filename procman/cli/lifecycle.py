@@ -10,11 +10,10 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import typer
-
 from procman import client
 from procman.cli import render
 from procman.cli.arguments import Json, NoNeeds, Targets
+from procman.cli.help import option
 from procman.cli.place import Place, here
 from procman.client import Call
 from procman.errors import StoresError
@@ -24,11 +23,14 @@ _PATIENCE = 60.0
 
 
 def run(targets: Targets = None) -> None:
-    """Start services here and show their output until Ctrl-C.
+    """Start services here, show their output until Ctrl-C.
 
     Where a supervisor runs already, this joins it: Ctrl-C then ends what this command started, and nothing else.
 
-    Examples:  stores run netshop reserve     stores run booking     stores run 'net*'
+    For example:
+      stores run netshop reserve
+      stores run booking             a group of stores.toml
+      stores run 'net*'
     """
     place = here()
     _check(place, targets or [])
@@ -62,14 +64,15 @@ def _join(place: Place, targets: Sequence[str]) -> None:
 
 def up(
     targets: Targets = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="In the background; returns once all is ready.")
-    ] = False,
+    detach: Annotated[bool, option("--detach", "-d", help="In the background; returns once all is ready.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start services, all that are registered unless some are named.
+    """Start all services, or the named ones.
 
-    Examples:  stores up -d     stores up -d booking     stores up
+    For example:
+      stores up -d                   all, in the background
+      stores up -d booking
+      stores up                      all, here, until Ctrl-C
     """
     place = here()
     _check(place, targets or [])
@@ -120,7 +123,13 @@ def _wait_for_socket(place: Place) -> None:
 
 
 def down() -> None:
-    """Stop everything, the gateway and the supervisor included. Returns when nothing is left."""
+    """Stop everything, the supervisor included.
+
+    Returns when nothing is left of it.
+
+    For example:
+      stores down
+    """
     place = here()
     pid = client.holder(place.paths)
     with Call(place.paths, "down") as call:
@@ -132,9 +141,13 @@ def down() -> None:
 
 
 def start(targets: Targets = None, no_deps: NoNeeds = False, as_json: Json = False) -> None:
-    """Start services in the supervisor that runs; returns when they are ready.
+    """Start services in the supervisor that runs.
 
-    Examples:  stores start account     stores start netshop.worker
+    Returns when they are ready.
+
+    For example:
+      stores start account
+      stores start netshop.worker
     """
     place = here()
     _check(place, targets or [])
@@ -142,17 +155,27 @@ def start(targets: Targets = None, no_deps: NoNeeds = False, as_json: Json = Fal
 
 
 def stop(targets: Targets = None, as_json: Json = False) -> None:
-    """Stop services; returns when everything they started is gone. The supervisor and the gateway stay.
+    """Stop services and all that they started.
 
-    Examples:  stores stop netshop     stores stop
+    Returns when it is gone. The supervisor and the gateway stay: their hosts are answered by the remote.
+
+    For example:
+      stores stop netshop
+      stores stop                    all services
     """
     _ask(here(), "stop", targets or [], as_json=as_json)
 
 
 def restart(targets: Targets = None, as_json: Json = False) -> None:
-    """Restart services, or single processes; no other one is touched. Returns when they are ready again.
+    """Restart services, or single processes.
 
-    Examples:  stores restart netshop     stores restart netshop.worker     stores restart gateway
+    No other one is touched. Returns when they are ready again.
+
+    For example:
+      stores restart netshop
+      stores restart netshop.worker
+      stores restart gateway
+      stores restart                 all that runs
     """
     _ask(here(), "restart", targets or [], as_json=as_json)
 

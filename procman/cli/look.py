@@ -26,9 +26,15 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def status(targets: Targets = None, as_json: Json = False) -> None:
-    """Show what runs, where, and what answers each host. Exit code 3 when nothing of it runs.
+    """Show what runs, where, and what answers each host.
 
-    Examples:  stores status     stores status netshop     stores status --json
+    Exit code 3 when nothing of it runs.
+
+    For example:
+      stores status
+      stores status netshop
+      stores status --watch          until q or Ctrl-C
+      stores status --json
     """
     place = here()
     snapshot = _snapshot(place)
@@ -82,9 +88,14 @@ def logs(
     grep: Annotated[str, typer.Option(help="Only lines that match the regular expression.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show what processes wrote, several merged by time; also after everything has ended.
+    """Show what processes wrote, merged by time.
 
-    Examples:  stores logs -f     stores logs netshop -n 50     stores logs --since 10m --grep ERROR
+    Also after everything has ended.
+
+    For example:
+      stores logs -f
+      stores logs netshop.worker 'net*' booking -n 50
+      stores logs --since 10m --grep ERROR
     """
     place = here()
     after = _since(since)
@@ -135,7 +146,11 @@ def _since(text: str) -> float:
 
 
 def open_(name: Annotated[str, typer.Argument(help="The service.")]) -> None:
-    """Open a service's URL in the browser."""
+    """Open a service's URL in the browser.
+
+    For example:
+      stores open netshop
+    """
     place = here()
     place.workspace().service(name)
     service = _snapshot(place).service(name)

@@ -18,9 +18,13 @@ from procman.workspace import FOLDER, read
 
 
 def check(as_json: Json = False) -> None:
-    """Read every file of the workspace and say what is wrong in it, and how to mend it. Starts nothing.
+    """Say what is wrong in the workspace's files.
 
-    Exit code 2 when there is a mistake.
+    And how to mend it. Exit code 2 when there is a mistake. Starts nothing.
+
+    For example:
+      stores check
+      stores check --json
     """
     place = here()
     reading = read(place.root, place.environ)
@@ -47,9 +51,14 @@ def add(
     port: Annotated[int, typer.Option(help="A fixed port. Default: one is assigned and kept.")] = 0,
     description: Annotated[str, typer.Option(help="One line for people.")] = "",
 ) -> None:
-    """Register a service: write its one file. A system that runs knows it at once.
+    """Register a service: write its one file.
 
-    Example:  stores add coupon --dir ../coupon --command 'bin/rails server'
+    A system that runs knows it at once.
+
+    For example:
+      stores add coupon
+      stores add coupon --dir ../coupon --command 'bin/rails server' --host coupon --host '*.coupon'
+      stores add till --process 'web: make dev' --process 'printer: bin/printer' --no-remote
     """
     place = here()
     file = place.root / FOLDER / name
@@ -72,7 +81,13 @@ def add(
 
 
 def use(folder: Annotated[Path, typer.Argument(help="The folder that has Procfile.d/.")]) -> None:
-    """Register a workspace for every folder of this machine, so that each command works from any repository."""
+    """Make a workspace known in every folder.
+
+    Each command then works from any repository.
+
+    For example:
+      stores use ~/src/workspace
+    """
     import os  # noqa: PLC0415 (only here)
 
     root = folder.expanduser().resolve()
