@@ -39,7 +39,8 @@ class Ports:
             return known
         used = {*taken, *(port for other, port in self._assigned.items() if other != name)}
         size = LAST - FIRST + 1
-        begin = zlib.crc32(name.encode()) % size  # the same on every colleague's laptop, as long as it is free
+        # from the workspace's own place too: two checkouts would otherwise want the same ports, and run one at a time
+        begin = zlib.crc32(f"{self._path}:{name}".encode()) % size
         for step in range(size):
             port = FIRST + (begin + step) % size
             if port not in used and is_free(port):
