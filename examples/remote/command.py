@@ -35,6 +35,15 @@ class Run:
 
     def until_end(self, variables: dict[str, str]) -> int:
         """The exit code. `variables` are the command's, on top of the environment."""
+        try:
+            return self._until_end(variables)
+        finally:
+            for number in (signal.SIGINT, *PASSED_ON):
+                # What comes now is late. Python gives handlers back to the system while it ends, and a signal that
+                # falls into that moment would replace the exit code.
+                signal.signal(number, signal.SIG_IGN)
+
+    def _until_end(self, variables: dict[str, str]) -> int:
         if not self._command:
             self._next_signals({signal.SIGINT, *PASSED_ON})
             return 0
