@@ -24,7 +24,7 @@ class ErrorCode(enum.IntEnum):
     HTTP_1_1_REQUIRED = 0xD
 
 
-class ConnectionFault(Exception):
+class H2ConnectionError(Exception):
     """The client broke the protocol beyond one stream: GOAWAY, and the connection is closed (section 5.4.1)."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
@@ -33,7 +33,7 @@ class ConnectionFault(Exception):
         self.reason = reason
 
 
-class StreamFault(Exception):
+class H2StreamError(Exception):
     """One stream cannot go on: RST_STREAM, and all others do (section 5.4.2)."""
 
     def __init__(self, stream_id: int, code: ErrorCode, reason: str) -> None:

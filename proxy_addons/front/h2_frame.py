@@ -29,6 +29,8 @@ WITH_PRIORITY: Final = 0x20
 MOST: Final = 2**31 - 1
 #: SETTINGS_MAX_FRAME_SIZE until told otherwise, and its least value (section 6.5.2).
 FRAME_SIZE: Final = 16384
+#: Octets of RST_STREAM and WINDOW_UPDATE.
+WORD_LENGTH: Final = 4
 
 _HEAD: Final = struct.Struct(">HBBBL")
 _WORD: Final = struct.Struct(">L")

@@ -28,8 +28,8 @@ class Limits:
     #: Answers' data of one stream that wait for the client; at `answer_high` the service is made to wait too.
     answer_high: int = 128 * 1024
     answer_low: int = 32 * 1024
-    #: Acknowledgements that a client asked for and does not fetch (CVE-2019-9512, -9515).
-    unfetched: int = 64 * 1024
+    #: Heads and acknowledgements that a client asked for and does not fetch (CVE-2019-9512, -9515).
+    unfetched: int = 1024 * 1024
     #: Streams that were opened in vain: reset by the client (rapid reset, CVE-2023-44487), or by us because of what it
     #: sent (CVE-2025-8671). So many at once, then so many a second: nghttp2's own figures.
     resets: int = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from proxy_addons.front.h2_error import ConnectionFault, ErrorCode
+from proxy_addons.front.h2_error import ErrorCode, H2ConnectionError
 from proxy_addons.front.h2_frame import (
     CONTINUATION,
     END_HEADERS,
@@ -21,6 +21,7 @@ from proxy_addons.front.h2_frame import (
 from proxy_addons.front.h2_limits import Limits
 
 _PRIORITY_LENGTH: Final = 5
+_HEADER_KINDS: Final = frozenset((HEADERS, CONTINUATION))
 
 
 class Frame(NamedTuple):
@@ -35,30 +36,31 @@ class Frame(NamedTuple):
 class FrameReader:
     """Bytes in, frames out. CONTINUATION never comes out."""
 
-    __slots__ = ("_block", "_buffer", "_flags", "_limits", "_preface", "_size", "_stream_id")
+    __slots__ = ("_block", "_buffer", "_finished", "_flags", "_limits", "_preface", "_size", "_stream_id")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = b""
         self._preface = False
+        self._finished = 0
         self._block: list[bytes] = []
         self._size = 0
         self._flags = 0
         self._stream_id = 0  # of the block that is not complete; else 0
 
     @property
-    def mid_sentence(self) -> bool:
-        """Whether the client has begun what it must complete soon: the preface, a frame, or a header block."""
-        return not self._preface or bool(self._buffer) or self._stream_id != 0
+    def unfinished(self) -> int:
+        """What the client has begun and must complete soon: preface, frame or header block. Its number; 0 for none."""
+        return self._finished + 1 if self._buffer or self._stream_id or not self._preface else 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-        """The frames (`Frame`) that are complete now. ConnectionFault ends the connection."""
+        """The frames (`Frame`) that are complete now. H2ConnectionError ends the connection."""
         if self._buffer:
             data = self._buffer + data
         at, end = 0, len(data)
         if not self._preface:
             if not PREFACE.startswith(data[: len(PREFACE)]):
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this is no HTTP/2 preface")
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "this is no HTTP/2 preface")
             if end < len(PREFACE):
                 self._buffer = data
                 return
@@ -68,17 +70,19 @@ class FrameReader:
             high, low, kind, flags, stream_id = unpack_head(data, at)
             size = high << 8 | low
             if size > FRAME_SIZE:
-                raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a frame is longer than SETTINGS_MAX_FRAME_SIZE")
+                raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is longer than SETTINGS_MAX_FRAME_SIZE")
             start = at + HEAD_LENGTH
             if start + size > end:
                 break
             at = start + size
             stream_id &= MOST
             payload = data[start:at]
-            if kind == HEADERS or kind == CONTINUATION or self._stream_id:
+            if kind in _HEADER_KINDS or self._stream_id:
                 if self._joined(kind, flags, stream_id, payload):
+                    self._finished += 1
                     yield HEADERS, self._flags, stream_id, b"".join(self._block)
             else:
+                self._finished += 1
                 yield kind, flags, stream_id, payload
         self._buffer = data[at:]
 
@@ -89,14 +93,14 @@ class FrameReader:
             self._flags = flags
             self._size = 0
             if not stream_id:
-                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0")
+                raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0")
         elif kind == CONTINUATION and stream_id and self._stream_id == stream_id:
             self._block.append(payload)
         else:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block is not continued where it was begun")
+            raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block is not continued where it was begun")
         self._size += len(payload)
         if self._size > self._limits.header_block or len(self._block) > self._limits.header_frames:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a header block has no end")
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block has no end")
         self._stream_id = 0 if flags & END_HEADERS else stream_id
         return not self._stream_id
 
@@ -107,7 +111,7 @@ def _fragment(flags: int, payload: bytes) -> bytes:
         payload = unpadded(payload)
     if flags & WITH_PRIORITY:
         if len(payload) < _PRIORITY_LENGTH:
-            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "HEADERS are too short for their priority")
+            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS are too short for their priority")
         payload = payload[_PRIORITY_LENGTH:]
     return payload
 
@@ -115,8 +119,8 @@ def _fragment(flags: int, payload: bytes) -> bytes:
 def unpadded(payload: bytes) -> bytes:
     """What is between the length of the padding and the padding (section 6.1)."""
     if not payload:
-        raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without a length of its padding")
+        raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a padded frame without a length of its padding")
     end = len(payload) - payload[0]
     if end < 1:
-        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "padding is longer than its frame")
+        raise H2ConnectionError(ErrorCode.PROTOCOL_ERROR, "padding is longer than its frame")
     return payload[1:end]

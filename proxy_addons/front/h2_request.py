@@ -11,14 +11,15 @@ from typing import Final, NamedTuple
 
 from proxy_addons.front.exchange import Field
 from proxy_addons.front.hpack_encoder import CONNECTION_SPECIFIC
+from proxy_addons.front.policy import MANAGED
 
 #: Lower case only (section 8.2.1), else as RFC 9110, section 5.6.2.
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: No control characters but HTAB, and no white space at its ends (section 8.2.1; RFC 9110, section 5.5).
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
-#: What a URL's authority has (RFC 3986, section 3.2.2) without user information, which section 8.3.1 forbids; and octets of
-#: names that are not ASCII.
+#: What a URL's authority has (RFC 3986, section 3.2.2) without user information, which section 8.3.1 forbids; and
+#: octets of names that are not ASCII.
 _AUTHORITY: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]\x80-\xff-]+")
 #: No white space, no control characters, no fragment.
 _TARGET: Final = re.compile(rb"/[!\"$-~\x80-\xff]*")
@@ -26,10 +27,15 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 #: Fields of one message's framing or routing are no business of its trailers (RFC 9110, section 6.5.1).
 _NO_TRAILERS: Final = frozenset((b"content-length", b"host", b"te"))
 
+#: What is put together from several fields, or checked, and goes on.
+_KEPT: Final = (b"cookie", b"content-length")
+_NO_HOST: Final = (b"host", b"")
+
 _MOST_PLAIN: Final = 4096
 _LONGEST_PLAIN: Final = 1024
-#: Fields that were found in order and mean nothing to us: browsers send the same dozen with every request.
-_plain: set[Field] = set()
+#: Fields that were found in order and mean nothing to us, with their line in HTTP/1.1: browsers send the same dozen
+#: every time.
+_plain: dict[Field, bytes] = {}
 
 
 class _Kind(enum.IntEnum):
@@ -65,6 +71,10 @@ class Head(NamedTuple):
     protocol: bytes
     #: Begins with Host; cookies are joined, ``te`` is gone.
     fields: list[Field]
+    #: The lines of all fields but Host, as in HTTP/1.1.
+    lines: bytes
+    #: Whether none of the fields is `policy.MANAGED`.
+    plain: bool
     #: Content-Length, or None.
     length: int | None
 
@@ -72,35 +82,38 @@ class Head(NamedTuple):
 def read_head(fields: list[Field], *, ended: bool) -> Head:
     """A request's head; `ended`: no body follows. ValueError says what is wrong."""
     pseudo: dict[bytes, bytes] = {}
-    plain = [(b"host", b"")]
-    special: dict[bytes, bytes] | None = None
+    special: dict[bytes, bytes] = {}
+    kept = [_NO_HOST]
+    lines: list[bytes] = []
+    plain = True
     for field in fields:
-        if field in _plain:
-            plain.append(field)
-            continue
-        name, value = field
-        kind = _KINDS.get(name, _Kind.PLAIN)
-        if kind == _Kind.PSEUDO:
-            if name in pseudo or len(plain) > 1 or special:
-                raise ValueError(f"{name!r} comes twice, or behind a field that is no pseudo-field")
-            pseudo[name] = value
-        elif kind == _Kind.PLAIN:
-            _check(field)
-            plain.append(field)
-        else:
-            special = _gather(special or {}, kind, field)
+        line = _plain.get(field)
+        if line is None:
+            kind = _KINDS.get(field[0], _Kind.PLAIN)
+            if kind == _Kind.PSEUDO:
+                if field[0] in pseudo or lines or special:
+                    raise ValueError(f"{field[0]!r} comes twice, or behind a field that is no pseudo-field")
+                pseudo[field[0]] = field[1]
+                continue
+            if kind != _Kind.PLAIN:
+                _gather(special, kind, field)
+                continue
+            plain = plain and field[0] not in MANAGED
+            line = _check(field)
+        kept.append(field)
+        lines.append(line)
     host, length = _host(pseudo.get(b":authority"), special), None
-    if special is not None:
-        if b"cookie" in special:
-            plain.append((b"cookie", special[b"cookie"]))
-        if b"content-length" in special:
-            length = int(special[b"content-length"])
-            plain.append((b"content-length", special[b"content-length"]))
-    if ended and length:
-        raise ValueError("a Content-Length without a body")
-    plain[0] = (b"host", host)
+    kept[0] = (b"host", host)
+    for name in _KEPT:
+        if name in special:
+            kept.append((name, special[name]))
+            lines.append(b"%b: %b\r\n" % (name, special[name]))
+    if b"content-length" in special:
+        length = int(special[b"content-length"])
+        if ended and length:
+            raise ValueError("a Content-Length without a body")
     method, target, protocol = _control(pseudo, host)
-    return Head(method, target, host, protocol, plain, length)
+    return Head(method, target, host, protocol, kept, b"".join(lines), plain, length)
 
 
 def check_trailers(fields: list[Field]) -> None:
@@ -111,8 +124,8 @@ def check_trailers(fields: list[Field]) -> None:
         _check(field)
 
 
-def _check(field: Field) -> None:
-    """Of a field that has no meaning here: that it is one."""
+def _check(field: Field) -> bytes:
+    """Of a field that has no meaning here: that it is one. Its line in HTTP/1.1."""
     name, value = field
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no field name in lower case")
@@ -120,13 +133,15 @@ def _check(field: Field) -> None:
         raise ValueError(f"{name!r} belongs to HTTP/1")
     if not _VALUE.fullmatch(value):
         raise ValueError(f"the value of {name!r} has control characters, or white space at its ends")
-    if len(value) <= _LONGEST_PLAIN:
+    line = b"%b: %b\r\n" % field
+    if len(line) <= _LONGEST_PLAIN and name not in MANAGED:
         if len(_plain) >= _MOST_PLAIN:
             _plain.clear()
-        _plain.add(field)
+        _plain[field] = line
+    return line
 
 
-def _gather(special: dict[bytes, bytes], kind: _Kind, field: Field) -> dict[bytes, bytes]:
+def _gather(special: dict[bytes, bytes], kind: _Kind, field: Field) -> None:
     """Adds a field that may come once, or must be joined."""
     name, value = field
     if not _VALUE.fullmatch(value):
@@ -134,7 +149,7 @@ def _gather(special: dict[bytes, bytes], kind: _Kind, field: Field) -> dict[byte
     if kind == _Kind.COOKIE:
         # section 8.2.3: crumbs make one field in HTTP/1.1
         special[name] = special[name] + b"; " + value if name in special else value
-        return special
+        return
     if name in special:
         raise ValueError(f"{name!r} comes twice")
     if kind == _Kind.LENGTH and not _LENGTH.fullmatch(value):
@@ -142,12 +157,11 @@ def _gather(special: dict[bytes, bytes], kind: _Kind, field: Field) -> dict[byte
     if kind == _Kind.TE and value.lower() != b"trailers":
         raise ValueError("TE other than trailers")
     special[name] = value
-    return special
 
 
-def _host(authority: bytes | None, special: dict[bytes, bytes] | None) -> bytes:
+def _host(authority: bytes | None, special: dict[bytes, bytes]) -> bytes:
     """``:authority`` and Host are one and the same where there are both (section 8.3.1)."""
-    host = special.get(b"host") if special else None
+    host = special.get(b"host")
     if authority is None:
         authority = host
     elif host is not None and host.lower() != authority.lower():

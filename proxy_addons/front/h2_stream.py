@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import collections
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from proxy_addons.front.h2_error import ErrorCode, StreamFault
+from proxy_addons.front.h2_error import ErrorCode, H2StreamError
 from proxy_addons.front.h2_request import Head
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ class State(enum.IntEnum):
 class Side(enum.IntEnum):
     """Who ended it."""
 
-    REMOTE = 1
-    LOCAL = 2
-    BOTH = 3
+    REMOTE = State.HALF_CLOSED_REMOTE
+    LOCAL = State.HALF_CLOSED_LOCAL
+    BOTH = State.CLOSED
+
+
+_STATES: Final = tuple(State)
 
 
 class Stream:
@@ -50,6 +53,7 @@ class Stream:
         "send_window",
         "state",
         "tail",
+        "tunnel",
         "unreturned",
     )
 
@@ -66,10 +70,12 @@ class Stream:
         #: Octets of the request's body that were declared and have not come; None: nothing was declared.
         self.declared: int | None = None
         #: Data that a window does not let go yet, and what ends it: None (no end), b"" or a block of trailers.
-        self.outbox: collections.deque[bytes] | None = None
+        self.outbox: collections.deque[memoryview] | None = None
         self.outbox_size = 0
         self.tail: bytes | None = None
         self.paused = False
+        #: Whether both directions end on their own: what goes over it is no request and answer.
+        self.tunnel = False
 
     # -- what the client did
 
@@ -132,14 +138,16 @@ class Stream:
 
     def end(self, side: Side) -> None:
         """The only mover of `state`."""
-        before = self.state
-        self.state = State(before | side)
-        if self.state == State.CLOSED and before != State.CLOSED:
+        self.state = state = _STATES[self.state | side]
+        if state == State.CLOSED:
             self.connection.closed(self)
+        elif side == Side.LOCAL and not self.tunnel:
+            # section 8.1: the answer is complete, and what is left of the request is of no interest
+            self.connection.reset(self, ErrorCode.NO_ERROR)
 
     def expect_body(self, size: int, *, ended: bool) -> None:
         """Counts data against what Content-Length declared (section 8.1.1)."""
         if self.declared is not None:
             self.declared -= size
             if self.declared < 0 or (ended and self.declared):
-                raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR, "the body is not as long as its Content-Length")
+                raise H2StreamError(self.id, ErrorCode.PROTOCOL_ERROR, "the body is not as long as its Content-Length")

@@ -55,7 +55,7 @@ class HeaderDecoder:
             at += 1
             if byte & 0x80:  # 6.1: indexed
                 index = byte & 0x7F
-                if index == 0x7F:
+                if index == 0x7F:  # noqa: PLR2004 - all of its prefix's bits
                     index, at = _integer(block, at, index)
                 if not index:
                     raise ValueError("an indexed field without an index")
