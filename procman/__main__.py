@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
-
-from procman import house
-from procman.errors import StoresError
-from procman.paths import Paths
 
 
 def main() -> int:
     """Runs the supervisor. Returns its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the loop takes it: a Ctrl-C while this loads just ends it
+    from procman import house, spawn  # noqa: PLC0415 (most of the time until the first line of `house` is spent here)
+    from procman.errors import StoresError  # noqa: PLC0415 (as above)
+    from procman.paths import Paths  # noqa: PLC0415 (as above)
+
+    spawn.open_standard_streams()
     parser = argparse.ArgumentParser(prog="python -m procman", description="The supervisor. People type: stores")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--background", action="store_true", help="start nothing and show nothing; obey the socket")
@@ -29,12 +32,10 @@ def main() -> int:
         return house.run(root, Paths.of(root, environ), environ, None if arguments.background else arguments.targets)
     except StoresError as error:
         told = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
-        sys.stderr.write((json.dumps(told) if arguments.background else _text(error)) + "\n")
+        text = f"stores: {error.message}" + (f"\n  {error.hint}" if error.hint else "")
+        if sys.stderr:  # there is none where it was closed
+            sys.stderr.write((json.dumps(told) if arguments.background else text) + "\n")
         return error.exit_code
-
-
-def _text(error: StoresError) -> str:
-    return f"stores: {error.message}" + (f"\n  {error.hint}" if error.hint else "")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ class Bell:
             self._next.set_result(None)
         self._next = None
 
-    async def wait(self) -> None:
-        """Returns after the next ring."""
+    def next(self) -> asyncio.Future[None]:
+        """Done at the next ring. Taken *before* one looks, so that no ring between look and wait is missed."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._next)
+        return asyncio.shield(self._next)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns when `condition` holds; looks at once, and after each ring."""
         while not condition():
-            await self.wait()
+            await self.next()

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,17 +21,50 @@ def holder(paths: Paths) -> int | None:
     It holds the lock for as long as it lives, however it ends: so a file that it left behind is never mistaken for it.
     """
     try:
-        number = os.open(paths.lock, os.O_RDWR | os.O_CLOEXEC)
+        number = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look are not in each other's way
     except BlockingIOError:
-        text = os.pread(number, 32, 0).strip()
+        text = os.pread(number, 32, 0).split(b"\n")[0]
         return int(text) if text.isdigit() else 0
     finally:
         os.close(number)
     return None
+
+
+def wait_for_supervisor(paths: Paths, alive: Callable[[], bool], patience: float) -> bool:
+    """Whether a supervisor answers within `patience` seconds. Gives up when it is no longer `alive`.
+
+    The socket's file alone says nothing: a killed supervisor leaves it behind.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if _answers(paths):
+            return True
+        if not alive():
+            return _answers(paths)
+        time.sleep(0.02)
+    return False
+
+
+def _answers(paths: Paths) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(_socket(paths))
+        except OSError:
+            return False
+        return True
+
+
+def _socket(paths: Paths) -> str:
+    """Where the supervisor said that it listens: its XDG_RUNTIME_DIR may have been another than this command's."""
+    try:
+        said = paths.lock.read_text().split("\n")
+    except OSError:
+        said = []
+    return said[1] if len(said) > 1 and said[1] else str(paths.socket)
 
 
 class Call:
@@ -40,7 +74,7 @@ class Call:
         """Connects and asks. Raises `StoresError` (exit code 3) where nothing runs."""
         self._connection = socket.socket(socket.AF_UNIX)
         try:
-            self._connection.connect(str(paths.socket))
+            self._connection.connect(_socket(paths))
         except OSError as error:
             self._connection.close()
             raise StoresError(

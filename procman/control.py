@@ -11,54 +11,33 @@ import contextlib
 import json
 import os
 import socket
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from procman import log
+from procman.conversation import Conversation
 from procman.errors import StoresError
+from procman.following import Following, as_text
 from procman.process import Supervised
 from procman.roster import GATEWAY
 from procman.supervisor import Supervisor
 
-#: Lines that wait for a slow reader before some are left out.
-_WAITING_LINES = 20_000
-
 _REQUEST_LIMIT = 1024 * 1024
 
-
-class Conversation:
-    """One connection: its request, and the lines that answer it."""
-
-    def __init__(self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.request = request
-        self.reader = reader
-        self._writer = writer
-
-    @property
-    def targets(self) -> list[str]:
-        """What the request is about; none means all."""
-        return [str(target) for target in self.request.get("targets") or []]
-
-    async def tell(self, **line: Any) -> None:
-        """Sends one line. Raises ``OSError`` when the other end has gone."""
-        self._writer.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        await self._writer.drain()
-
-    async def gone(self) -> None:
-        """Returns when the other end has closed the connection."""
-        while await self.reader.read(4096):
-            pass
+#: Stored lines that a request can be told. Whoever wants more reads the files, which costs the supervisor nothing.
+_STORED_LINES = 1000
 
 
 class Control:
     """The socket, and a method for each verb."""
 
-    def __init__(self, supervisor: Supervisor, logs: Path) -> None:
+    def __init__(self, supervisor: Supervisor, logs: Path, note: Callable[[str, str], None]) -> None:
         self._supervisor = supervisor
         self._logs = logs
+        self._note = note
+        self._works: set[asyncio.Task[list[Supervised]]] = set()
         self._conversations: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._verbs: dict[str, Callable[[Conversation], Awaitable[Any]]] = {
@@ -88,9 +67,9 @@ class Control:
         """Ends every conversation; whoever asked for the end is told first."""
         if self._farewells:
             await asyncio.wait(self._farewells, timeout=1.0)
-        for task in tuple(self._conversations):
+        for task in (*self._conversations, *self._works):
             task.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+        await asyncio.gather(*self._conversations, *self._works, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -98,9 +77,9 @@ class Control:
         self._conversations.add(task)
         task.add_done_callback(self._conversations.discard)
         try:
-            line = await reader.readline()
-            request = json.loads(line or b"{}")
-            await self._answer(Conversation(request, reader, writer))
+            conversation = await Conversation.begin(reader, writer)
+            if conversation:
+                await self._answer(conversation)
         except (OSError, ValueError, asyncio.IncompleteReadError):
             pass  # not a request, or nobody there to be told
         finally:
@@ -109,16 +88,20 @@ class Control:
                 await writer.wait_closed()
 
     async def _answer(self, conversation: Conversation) -> None:
-        verb = self._verbs.get(str(conversation.request.get("verb")), self._unknown)
+        verb = self._verbs.get(conversation.verb, self._unknown)
         try:
             await conversation.tell(ok=await verb(conversation))
         except StoresError as error:
-            told = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
-            await conversation.tell(error=told)
+            await conversation.refuse(error)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whoever asked must not wait for ever, and whoever mends needs the place)
+            self._note("stores", "a fault of stores itself, please report it:\n" + traceback.format_exc().rstrip())
+            await conversation.refuse(StoresError(f"A fault of stores itself: {error!r}", "Please report it."))
 
     async def _unknown(self, conversation: Conversation) -> Any:
         raise StoresError(
-            f"What runs does not know the verb {conversation.request.get('verb')!r}",
+            f"What runs does not know the verb {conversation.verb!r}",
             "Is it older than this command? Start it anew: stores down, then stores up -d",
         )
 
@@ -131,13 +114,12 @@ class Control:
         try:
             told = None
             while not listening.done():
+                ring = self._supervisor.bell.next()  # taken before one looks
                 snapshot = self._supervisor.snapshot().to_json()
                 if snapshot != told:
                     await conversation.tell(snapshot=snapshot)
                     told = snapshot
-                ring = asyncio.create_task(self._supervisor.bell.wait())
                 await asyncio.wait({ring, listening}, return_when=asyncio.FIRST_COMPLETED)
-                ring.cancel()
         finally:
             listening.cancel()
         return True
@@ -150,7 +132,8 @@ class Control:
 
     async def _start(self, conversation: Conversation) -> Any:
         needs = not conversation.request.get("no_needs")
-        work = self._supervisor.start(conversation.targets, needs=needs)
+        urgent = bool(conversation.request.get("urgent"))
+        work = self._supervisor.start(conversation.targets, needs=needs, urgent=urgent)
         return await self._told_of_states(conversation, work)
 
     async def _stop(self, conversation: Conversation) -> Any:
@@ -159,88 +142,80 @@ class Control:
     async def _restart(self, conversation: Conversation) -> Any:
         return await self._told_of_states(conversation, self._supervisor.restart(conversation.targets))
 
-    async def _told_of_states(self, conversation: Conversation, work: Awaitable[list[Supervised]]) -> Any:
+    async def _told_of_states(self, conversation: Conversation, work: Coroutine[Any, Any, list[Supervised]]) -> Any:
         """Does the work, and tells of each state on the way. It goes on when the other end leaves."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
         states = {process.name: process.state for process in self._supervisor.roster.processes.values()}
-        try:
-            while not task.done():
-                ring = asyncio.create_task(self._supervisor.bell.wait())
-                await asyncio.wait({task, ring}, return_when=asyncio.FIRST_COMPLETED)
-                ring.cancel()
-                for process in list(self._supervisor.roster.processes.values()):
-                    if states.get(process.name) is not process.state:
-                        states[process.name] = process.state
-                        told = {"name": process.name, "state": process.state, "problem": process.problem}
-                        await conversation.tell(state=told)
-        except OSError:
-            await task
-            raise
+        while True:
+            ring = self._supervisor.bell.next()  # taken before one looks
+            done = task.done()
+            for process in list(self._supervisor.roster.processes.values()):
+                if states.get(process.name) is not process.state:
+                    states[process.name] = process.state
+                    told = {"name": process.name, "state": process.state, "problem": process.problem}
+                    await conversation.tell(state=told)
+            if done:
+                break
+            either: set[asyncio.Future[Any]] = {task, ring}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return [{"name": process.name, "state": process.state, "pid": process.pid} for process in await task]
 
     async def _run(self, conversation: Conversation) -> Any:
         """A second ``stores run``: starts, shows, and stops what it started when its terminal says so."""
         supervisor = self._supervisor
         ran = {process.name for process in supervisor.running()}
+        chosen = supervisor.roster.select(conversation.targets)
+        following = Following(supervisor.hearers, [process.name for process in chosen])
+        telling = asyncio.create_task(following.tell(conversation))
         gone = asyncio.create_task(conversation.gone())
-        follow = asyncio.create_task(self._follow(conversation, supervisor.roster.select(conversation.targets)))
+        start = asyncio.create_task(self._told_of_states(conversation, supervisor.start(conversation.targets)))
         try:
-            started = await self._told_of_states(conversation, supervisor.start(conversation.targets))
-            await asyncio.wait({gone, follow}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({start, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                await start
+            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            gone.cancel()
-            follow.cancel()
-        mine = [process["name"] for process in started if process["name"] not in ran]
-        if mine:
-            await supervisor.stop(mine)
+            following.close()
+            for task in (start, gone, telling):
+                task.cancel()
+            await asyncio.gather(start, gone, telling, return_exceptions=True)
+            mine = [process.name for process in supervisor.running() if process.name not in ran]
+            if mine:
+                await supervisor.stop(mine)
         return True
 
     async def _show_logs(self, conversation: Conversation) -> Any:
+        """The last lines, and, to ``follow``, the new ones.
+
+        Whoever asks to follow is told first where in each log they begin: what stands before is read from the files.
+        """
         request = conversation.request
         chosen = self._supervisor.roster.select(conversation.targets)
         if not conversation.targets:
             chosen.append(self._supervisor.roster.processes[GATEWAY])
-        n, since = request.get("n"), float(request.get("since") or 0)
         names = [process.name for process in chosen]
-        # first the listener, then the files, with no await between: no line is lost, and none is told twice
-        follow = asyncio.create_task(self._follow(conversation, chosen)) if request.get("follow") else None
-        for line in log.tail(self._logs, names, n=None if n is None else int(n), since=since):
-            await conversation.tell(line={"at": line.at, "name": line.name, "text": _text(line.text)})
-        if follow:
-            gone = asyncio.create_task(conversation.gone())
-            await asyncio.wait({gone, follow}, return_when=asyncio.FIRST_COMPLETED)
-            follow.cancel()
-            gone.cancel()
+        if request.get("follow"):
+            return await self._follow(conversation, chosen)
+        n = min(int(request.get("n") or _STORED_LINES), _STORED_LINES)
+        for line in log.tail(self._logs, names, n=n, since=float(request.get("since") or 0)):
+            await conversation.tell(line={"at": line.at, "name": line.name, "text": as_text(line.text)})
         return True
 
-    async def _follow(self, conversation: Conversation, chosen: list[Supervised]) -> None:
-        """Tells every new line of the chosen processes; a reader that is too slow is told how many it missed."""
-        names = {process.name for process in chosen}
-        waiting: deque[tuple[str, bytes]] = deque(maxlen=_WAITING_LINES)
-        arrived = asyncio.Event()
-        missed = 0
-
-        def hear(name: str, lines: bytes) -> None:
-            nonlocal missed
-            if name in names:
-                for text in lines[:-1].split(b"\n"):
-                    missed += len(waiting) == _WAITING_LINES
-                    waiting.append((name, text))
-                arrived.set()
-
-        self._supervisor.hearers.add(hear)
+    async def _follow(self, conversation: Conversation, chosen: list[Supervised]) -> Any:
+        following = Following(self._supervisor.hearers, [process.name for process in chosen])
+        begins = {process.name: process.output.told_to for process in chosen}  # no await between these two
+        gone = asyncio.create_task(conversation.gone())
+        telling = asyncio.create_task(following.tell(conversation))
         try:
-            while True:
-                await arrived.wait()
-                arrived.clear()
-                while waiting:
-                    name, text = waiting.popleft()
-                    await conversation.tell(line={"at": time.time(), "name": name, "text": _text(text)})
-                if missed:
-                    await conversation.tell(missed=missed)
-                    missed = 0
+            await conversation.tell(begins=begins)
+            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._supervisor.hearers.discard(hear)
+            following.close()
+            gone.cancel()
+            telling.cancel()
+        return True
 
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""
@@ -257,8 +232,3 @@ class Control:
         processes = list(self._supervisor.roster.processes.values())
         await self._supervisor.end()
         return processes
-
-
-def _text(line: bytes) -> str:
-    """A line of any bytes as JSON can carry it; `client` turns it back into the same bytes."""
-    return line.decode("utf-8", "surrogateescape")

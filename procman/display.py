@@ -48,8 +48,7 @@ class Display:
         self.closed = False
         self.on_full: Callable[[], None] = lambda: None
         self.on_room: Callable[[], None] = lambda: None
-        with contextlib.suppress(OSError):
-            self._is_file = stat.S_ISREG(os.fstat(number).st_mode)  # always ready, and epoll knows no files
+        self._is_file = stat.S_ISREG(os.fstat(number).st_mode)  # always ready, and epoll knows no files
 
     def show(self, name: str, lines: bytes, mark: bytes = b"|") -> None:
         """Shows whole lines of the process `name`."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from procman import environment
+from procman import environment, listen
 from procman.listen import Listening
 from procman.paths import Paths
 from procman.plan import Plan
 from procman.readiness import Ready
 from procman.roster import GATEWAY
+from procman.settings import Settings
 from procman.spawn import FIRST_SOCKET, Launch
 from procman.tree import TAG
 
@@ -19,29 +23,63 @@ from procman.tree import TAG
 GRACE = 3.0
 
 
-def plan(paths: Paths, environ: Mapping[str, str], listening: Sequence[Listening], ready: Ready) -> Plan:
-    """The plan. The gateway knows the workspace by what the supervisor tells it over the control socket alone."""
-    state = paths.state / GATEWAY
-    sockets = [(one.scheme, number.fileno()) for one in listening for number in one.sockets]
-    env = {
-        **environment.base(environ),
-        "STORES_CONTROL": str(paths.socket),
-        "STORES_LISTEN": ",".join(f"{scheme}={FIRST_SOCKET + index}" for index, (scheme, _) in enumerate(sockets)),
-        "STORES_GATEWAY_STATE": str(state),
-    }
+class GatewayProcess:
+    """Its sockets stand in the supervisor, so that its restart refuses no connection.
 
-    def launch(tag: str) -> Launch:
+    Where a killed supervisor left a gateway running, that alone has them: they are bound anew at its next start.
+    `ports` is where the ports are kept from supervisor to supervisor.
+    """
+
+    def __init__(self, settings: Settings, paths: Paths, environ: Mapping[str, str], ports: dict[str, int]) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._environ = environ
+        self._ports = ports
+        self._listening: tuple[Listening, ...] = ()
+        facts = [sys.executable, settings.domain, settings.http, settings.https, str(paths.socket)]
+        self.definition = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def port(self, scheme: str) -> int:
+        """Where it listens; 0 while that is not known."""
+        return self._ports.get(scheme, 0)
+
+    def open(self, note: Callable[[str], None]) -> None:
+        """Binds the ports. Raises `StoresError` naming who holds one."""
+        self._listening = listen.gateway(self._settings, note)
+        for one in self._listening:
+            self._ports[one.scheme] = one.port
+
+    def close(self) -> None:
+        """Gives the ports back."""
+        for one in self._listening:
+            one.close()
+
+    def plan(self, ready: Ready) -> Plan:
+        """The gateway knows the workspace by what the supervisor tells it over the control socket alone."""
+        return Plan(
+            name=GATEWAY,
+            launch=self._launch,
+            define=lambda: self.definition,
+            ready=ready,
+            waits_for="for the gateway to answer",
+            ready_timeout=30.0,
+            restart="always",
+            grace=GRACE,
+        )
+
+    def _launch(self, tag: str) -> Launch:
+        if not self._listening:
+            known = dataclasses.replace(self._settings, http=self.port("http"), https=self.port("https"))
+            self._listening = listen.gateway(known, lambda _: None)
+        sockets = [(one.scheme, number.fileno()) for one in self._listening for number in one.sockets]
+        state = self._paths.state / GATEWAY
         state.mkdir(mode=0o700, exist_ok=True)
+        env = {
+            **environment.base(self._environ),
+            "STORES_CONTROL": str(self._paths.socket),
+            "STORES_LISTEN": ",".join(f"{scheme}={FIRST_SOCKET + index}" for index, (scheme, _) in enumerate(sockets)),
+            "STORES_GATEWAY_STATE": str(state),
+            TAG: tag,
+        }
         command = shlex.join([sys.executable, "-P", "-O", "-m", "proxy_addons"])
-        return Launch(command, paths.root, {**env, TAG: tag}, tuple(number for _, number in sockets))
-
-    return Plan(
-        name=GATEWAY,
-        launch=launch,
-        define=lambda: f"{sys.executable} {[one.port for one in listening]}",
-        ready=ready,
-        waits_for="for the gateway to answer",
-        ready_timeout=30.0,
-        restart="always",
-        grace=GRACE,
-    )
+        return Launch(command, self._paths.root, env, tuple(number for _, number in sockets))

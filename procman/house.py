@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from procman import client, environment, foreground, gateway_process, listen, ports, proc, spawn, workspace
-from procman.adoption import adopt
+from procman import adoption, environment, foreground, lock, ports, proc, spawn, workspace
+from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
 from procman.errors import StoresError
+from procman.gateway_process import GatewayProcess
 from procman.ledger import Ledger
 from procman.output import Output
 from procman.paths import Paths
@@ -33,6 +34,9 @@ from procman.supervisor import Supervisor
 #: The resolver's port, unless set: 53 is root's, and 5353 belongs to mDNS.
 DNS_PORT = 15353
 
+#: Signals that come this soon after one another are one Ctrl-C, passed on by a wrapper (npm, uv) as well. Seconds.
+_ONE_PRESS = 0.05
+
 #: How long the system's resolver may take to say whether it knows the domain, in seconds.
 _RESOLVE = 0.7
 
@@ -46,7 +50,8 @@ class House:
         self.environ = environ
         self.targets = targets
         self.stack = AsyncExitStack()
-        self.signals: list[int] = []
+        self.signals: list[tuple[int, float]] = []
+        self.hurry: Callable[[], None] = lambda: None
         self.ending = asyncio.Event()
 
     async def run(self) -> int:
@@ -54,66 +59,36 @@ class House:
         async with self.stack:
             await self.startup()
             code = await self.main()
-        return 128 + self.signals[0] if self.signals else code
+        return 128 + self.signals[0][0] if self.signals else code
 
     async def startup(self) -> None:
-        """In this order, because each stands on what was set up before it."""
+        """In this order, because each stands on what was set up before it. A signal is answered between two of them."""
         self.loop = asyncio.get_running_loop()
-        self.take_lock()
-        self.read_workspace()
-        self.ensure_ca()
-        self.take_signals()
-        self.gather_processes()
-        await self.start_dns()
-        self.bind_gateway()
-        await self.learn_environment()
-        await adopt(self.ledger, self.supervisor.roster, self.note)
-        await self.listen_for_commands()
-        self.stack.push_async_callback(self.supervisor.end)
-        self.supervisor.roster.processes[GATEWAY].want()
-        self.stack.callback(Reload(self.loop, self.supervisor, self.environ, self.note).start())
+        for step in (
+            self.take_lock,
+            self.take_signals,
+            self.read_workspace,
+            self.ensure_ca,
+            self.gather_processes,
+            self.start_dns,
+            self.open_gateway,
+            self.learn_environment,
+            self.listen_for_commands,
+            self.go_on_where_the_last_one_stopped,
+            self.start_gateway,
+            self.follow_files,
+        ):
+            if not self.ending.is_set():
+                await step()
 
-    def take_lock(self) -> None:
-        """One supervisor a workspace. The kernel gives the lock back, however this process ends."""
-        self.paths.make()
-        lock = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.stack.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = client.holder(self.paths) or "?"
-            raise StoresError(f"A supervisor runs here already: PID {pid}", "See it: stores status") from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    async def take_lock(self) -> None:
+        """And what belongs to the process itself."""
+        self.stack.callback(os.close, lock.take(self.paths))
         spawn.close_on_exec()
+        spawn.raise_descriptor_limit()
         proc.adopt_orphans()
 
-    def read_workspace(self) -> None:
-        """A mistake in any file, or a target that there is not, ends the start: nothing starts half."""
-        self.workspace = workspace.load(self.root, self.environ)
-        self.workspace.select([target.partition(".")[0] for target in self.targets or [] if target != GATEWAY])
-        self.display = foreground.display(self.loop, self.workspace, self.environ)
-        self.stack.callback(self.display.flush, 0.5)
-
-    def ensure_ca(self) -> None:
-        """Makes the CA where there is none, in a child: cryptography would cost this process 20 MB for ever."""
-        from certs import bundle  # noqa: PLC0415 (a room of its own; only here)
-        from certs.folder import CaFolder  # noqa: PLC0415
-
-        domain = self.workspace.settings.domain
-        folder = self.paths.ca(domain)
-        made = subprocess.run(  # before the reaper is there, which would collect it
-            [sys.executable, "-P", "-m", "certs", "--domain", domain, "--folder", folder, "--bundle", folder],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise StoresError(f"There is no local CA: {made.stderr.strip()}", f"Look at {folder}")
-        self.ca_file, bundle_file = map(Path, made.stdout.splitlines()[-2:])
-        self.ca_variables = bundle.environment(CaFolder(folder), bundle_file, self.environ)
-
-    def take_signals(self) -> None:
+    async def take_signals(self) -> None:
         """Handlers only record; `main` acts."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.loop.add_signal_handler(number, self.signalled, number)
@@ -123,18 +98,70 @@ class House:
         """The first one asks, the second one kills."""
         if number == signal.SIGHUP and self.targets is None:
             return  # a terminal that closes is nothing to what runs in the background
-        self.signals.append(number)
+        now = self.loop.time()
+        again = bool(self.signals) and number != signal.SIGHUP and now - self.signals[-1][1] > _ONE_PRESS
+        self.signals.append((number, now))
         self.ending.set()
-        if len(self.signals) > 1:
-            self.supervisor.hurry()
+        if again:
+            self.hurry()
 
-    def gather_processes(self) -> None:
+    async def read_workspace(self) -> None:
+        """A mistake in any file, or a target that there is not, ends the start: nothing starts half."""
+        self.workspace = workspace.load(self.root, self.environ)
+        self.workspace.processes([target for target in self.targets or [] if target != GATEWAY])
+        self.display = foreground.display(self.loop, self.workspace, self.environ)
+        self.stack.callback(self.display.flush, 0.5)
+
+    async def ensure_ca(self) -> None:
+        """Makes the CA where there is none, in a child: cryptography would cost this process 20 MB for ever."""
+        from certs import bundle  # noqa: PLC0415 (a room of its own; only here)
+        from certs.folder import CaFolder  # noqa: PLC0415
+
+        domain = self.workspace.settings.domain
+        folder = self.paths.ca(domain)
+        command: list[str | Path] = [
+            sys.executable,
+            "-P",
+            "-m",
+            "certs",
+            "--domain",
+            domain,
+            "--folder",
+            folder,
+            "--bundle",
+            folder,
+        ]
+        code, out, err = await self.child(command)
+        if code:
+            raise StoresError(f"There is no local CA: {err.strip()}", f"Look at {folder}")
+        self.ca_file, bundle_file = map(Path, out.splitlines()[-2:])
+        self.ca_variables = bundle.environment(CaFolder(folder), bundle_file, self.environ)
+
+    async def child(self, command: Sequence[str | Path]) -> tuple[int, str, str]:
+        """Runs a short command in a session of its own, which a Ctrl-C on this terminal does not meet."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(  # noqa: ASYNC220 (it is waited for below, without a thread)
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+            ended = asyncio.Event()
+            seen = proc.look(process.pid)
+            forget = proc.on_exit(self.loop, process.pid, seen.start if seen else 0, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                forget()
+                process.kill()
+                process.wait()
+            return process.returncode, *((file.seek(0), file.read().decode())[1] for file in (out, err))  # type: ignore[return-value]
+
+    async def gather_processes(self) -> None:
         """A supervised process for each line of each file; none is started."""
         self.bell, self.ledger = Bell(), Ledger(self.paths.ledger)
         self.circumstances = Circumstances(self.environ, Ports(self.paths.ports), cache=self.paths.state / "shell")
         floor = Floor(self.loop, self.ledger, Reaper(self.loop), StartQueue(), self.bell, self.note)
         roster = Roster(self.workspace, self.paths, floor, self.circumstances, self.heard)
         self.supervisor = Supervisor(roster, self.bell, self.circumstances)
+        self.hurry = self.supervisor.hurry
         self.display.on_full = lambda: self.each_output(Output.pause)
         self.display.on_room = lambda: self.each_output(Output.resume)
 
@@ -171,14 +198,17 @@ class House:
         self.stack.push_async_callback(server.close)
         self.supervisor.fixtures.dns = server.port
 
-    def bind_gateway(self) -> None:
-        """The sockets stand here, so that the gateway's restart refuses no connection."""
-        http, https = listen.gateway(self.workspace.settings, lambda text: self.note("stores", text))
-        self.stack.callback(http.close)
-        self.stack.callback(https.close)
+    async def open_gateway(self) -> None:
+        """The gateway's sockets, or the gateway that a killed supervisor left: it has them still, and goes on."""
+        gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger.facts)
+        self.stack.callback(gateway.close)
+        entry = self.ledger.alive(GATEWAY)
+        if not (entry and entry.ready and entry.definition == gateway.definition and gateway.port("https")):
+            await adoption.end_all(self.ledger, GATEWAY)  # else it would still have the ports
+            gateway.open(lambda text: self.note("stores", text))
         fixtures = self.supervisor.fixtures
-        fixtures.http, fixtures.https, fixtures.ca_file = http.port, https.port, str(self.ca_file)
-        self.supervisor.roster.add(gateway_process.plan(self.paths, self.environ, (http, https), self.gateway_ready))
+        fixtures.http, fixtures.https, fixtures.ca_file = gateway.port("http"), gateway.port("https"), str(self.ca_file)
+        self.supervisor.roster.add(gateway.plan(self.gateway_ready))
 
     async def gateway_ready(self, output: Output) -> None:
         """It says so itself, over the control socket."""
@@ -203,12 +233,40 @@ class House:
         return all(address[0] in {"127.0.0.1", "::1"} for *_, address in found)
 
     async def listen_for_commands(self) -> None:
-        """From here on, other terminals can ask."""
-        control = Control(self.supervisor, self.paths.logs)
+        """From here on, other terminals can ask; and from here on, there is something to end."""
+        control = Control(self.supervisor, self.paths.logs, self.note)
         server = await control.serve(self.paths.socket)
         self.stack.callback(self.paths.socket.unlink, missing_ok=True)
         self.stack.push_async_callback(control.close)
         self.stack.callback(server.close)
+        self.stack.push_async_callback(self.supervisor.end)
+
+    async def go_on_where_the_last_one_stopped(self) -> None:
+        """Takes over what still lives, and starts what was wanted and does not."""
+        found = Adoption(self.ledger, self.note)
+        found.adopt(self.supervisor.roster)
+        missing = [name for name in found.missing if name != GATEWAY]
+        if missing:
+            self.note(
+                "stores", f"was wanted when the supervisor before this one ended, and is started: {', '.join(missing)}"
+            )
+            restored = self.loop.create_task(self.restore(missing))
+            self.stack.callback(restored.cancel)
+
+    async def restore(self, names: Sequence[str]) -> None:
+        """Starts them, each after what it needs."""
+        try:
+            await self.supervisor.start(names)
+        except StoresError as error:
+            self.note("stores", error.message)
+
+    async def start_gateway(self) -> None:
+        """It is ready when it says so; nobody waits for that here."""
+        self.supervisor.roster.processes[GATEWAY].want(urgent=True)
+
+    async def follow_files(self) -> None:
+        """A change of the workspace's files takes effect at once from here on."""
+        self.stack.callback(Reload(self.loop, self.supervisor, self.environ, self.note).start())
 
     async def main(self) -> int:
         """Works until a signal, ``stores down``, or the end of all that a foreground run started."""

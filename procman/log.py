@@ -1,7 +1,8 @@
 """What a process wrote, kept byte for byte, with the time of each piece in an index beside it.
 
-``<name>.log`` is exactly the output. ``<name>.idx`` has one record a piece that was read: when, and at which offset. So
-nothing is put between a program's bytes, and logs of several processes can still be merged by time.
+``<name>.log`` is exactly the output. ``<name>.idx`` has one record a piece that was read: when, and at which position.
+So nothing is put between a program's bytes, and logs of several processes can still be merged by time. Positions count
+from the first byte that the process ever wrote, over all files that were rotated away.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import heapq
 import os
 import struct
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-#: One file's size, in bytes; the one before is kept as ``<name>.log.1``.
+#: One file's size in bytes, and how many full ones are kept: ``<name>.log.1`` is the newest of them.
 ROTATE_AT = 16 * 1024 * 1024
+KEPT = 8
 
 _RECORD = struct.Struct("<dQ")
+_STEP = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,15 +43,27 @@ class StoredLog:
         self.problem = ""
         self._rotate_at = rotate_at
         self._log = self._index = -1
-        self._size = 0
+        self._base = self._size = 0
+
+    @property
+    def position(self) -> int:
+        """Where the next byte will stand."""
+        if self._log < 0:
+            with contextlib.suppress(OSError):
+                self._open()
+        return self._base + self._size
 
     def append(self, data: bytes) -> None:
         """Keeps `data`. Sets `problem` where that fails; the next append tries again."""
         try:
             if self._log < 0:
                 self._open()
-            os.write(self._index, _RECORD.pack(time.time(), self._size))
-            self._size += _write_all(self._log, data)
+            os.write(self._index, _RECORD.pack(time.time(), self._base + self._size))
+            view = memoryview(data)
+            while view:
+                done = os.write(self._log, view)
+                self._size += done
+                view = view[done:]
             self.problem = ""
         except OSError as error:
             self.problem = f"the log is not kept: {error.strerror}"
@@ -57,16 +72,28 @@ class StoredLog:
             self._rotate()
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._log = os.open(self.path, flags, 0o600)
-        self._index = os.open(self.path.with_suffix(".idx"), flags, 0o600)
-        self._size = os.fstat(self._log).st_size
+        try:
+            self._index = os.open(self.path.with_suffix(".idx"), flags, 0o600)
+            first = os.pread(self._index, _RECORD.size, 0)
+            size = os.fstat(self._log).st_size
+            if len(first) == _RECORD.size and size:
+                self._base = _RECORD.unpack(first)[1]
+            self._size = size
+        except OSError:
+            self.close()
+            raise
 
     def _rotate(self) -> None:
+        base = self._base + self._size
         self.close()
         for path in (self.path, self.path.with_suffix(".idx")):
-            with contextlib.suppress(OSError):
-                path.replace(f"{path}.1")
+            for number in range(KEPT, 0, -1):
+                older = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
+                with contextlib.suppress(OSError):
+                    older.replace(f"{path}.{number}")
+        self._base = base
 
     def close(self) -> None:
         """Closes the files; the next append opens them again."""
@@ -77,79 +104,149 @@ class StoredLog:
         self._size = 0
 
 
-def _write_all(number: int, data: bytes) -> int:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
-    return len(data)
+# Reading
 
 
-def tail(folder: Path, names: Iterable[str], *, n: int | None = None, since: float = 0.0) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of a log, opened, so that a rotation meanwhile changes nothing; `marks`: times and positions."""
+
+    number: int
+    base: int
+    size: int
+    times: list[float]
+    positions: list[int]
+
+    def at(self, position: int) -> float:
+        """When the byte at `position` was written."""
+        return self.times[max(0, bisect.bisect_right(self.positions, position) - 1)] if self.times else 0.0
+
+
+def tail(
+    folder: Path,
+    names: Iterable[str],
+    *,
+    n: int | None = None,
+    since: float = 0.0,
+    until: Mapping[str, int] | None = None,
+) -> Iterator[Line]:
     """The last `n` lines (None: all) of the named processes from `since` on (epoch seconds), merged by time.
 
-    `n` counts the lines of each process before they are merged, as ``docker compose logs --tail`` does.
+    `n` counts the lines of each process before they are merged, as ``docker compose logs --tail`` does. `until`: the
+    positions before which to end, for whoever gets the rest in another way. Nothing is read that is not asked for.
     """
-    each = [_last(folder / f"{name}.log", name, n, since) for name in names]
-    return list(heapq.merge(*each, key=lambda line: line.at))
+    each = [_of_one(folder / f"{name}.log", name, n, since, (until or {}).get(name)) for name in names]
+    return heapq.merge(*each, key=lambda line: line.at)
 
 
-def _last(path: Path, name: str, n: int | None, since: float) -> list[Line]:
-    lines: list[Line] = []
-    for part in (path, path.with_name(f"{path.name}.1")):
-        want = None if n is None else n - len(lines)
-        if want is not None and want <= 0:
-            break
-        lines = [*_lines(part, name, want, since), *lines]
-    return lines
-
-
-def _lines(path: Path, name: str, n: int | None, since: float) -> list[Line]:
-    """The last lines of one file. Reads from the end, in steps that double, until there are enough."""
-    index = path.with_name(path.name.replace(".log", ".idx"))
+def _of_one(path: Path, name: str, n: int | None, since: float, until: int | None) -> Iterator[Line]:
+    files = _files(path)
     try:
-        marks = list(_RECORD.iter_unpack(_whole_records(index.read_bytes())))
-        with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            first = _offset_since(marks, since)
-            step = end - first if n is None else min(end - first, 256 * (n + 1))
-            while True:
-                begin = end - step
-                file.seek(begin)
-                data = file.read(step)
-                if n is None or begin <= first or data.count(b"\n") > n:
-                    break
-                step = min(end - first, step * 2)
-    except OSError:
-        return []
-    offsets = [offset for _, offset in marks]
-    lines = []
-    for offset, text in _split(data, begin, whole=begin == 0):
-        at = marks[max(0, bisect.bisect_right(offsets, offset) - 1)][0] if marks else 0.0
-        if at >= since:
-            lines.append(Line(at, name, text))
-    return lines if n is None else lines[len(lines) - min(n, len(lines)) :]
+        end = min(files[-1].base + files[-1].size, until if until is not None else 1 << 62) if files else 0
+        begin = _begin(files, n, since, end)
+        for at, text in _lines(files, begin, end):
+            if at >= since:
+                yield Line(at, name, text)
+    finally:
+        for file in files:
+            os.close(file.number)
 
 
-def _whole_records(data: bytes) -> bytes:
-    return data[: len(data) // _RECORD.size * _RECORD.size]
+def _files(path: Path) -> list[_File]:
+    """The files of one log, the oldest first."""
+    found: list[_File] = []
+    names = [f"{path.name}.{number}" for number in range(KEPT, 0, -1)] + [path.name]
+    for name in names:
+        try:
+            number = os.open(path.with_name(name), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        index = path.with_name(_index_name(name))
+        data = index.read_bytes() if index.exists() else b""
+        marks = list(_RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]))
+        base = marks[0][1] if marks else (found[-1].base + found[-1].size if found else 0)
+        size = os.fstat(number).st_size
+        if not found or base > found[-1].base:  # else it was rotated while this looked, and is here already
+            found.append(_File(number, base, size, [at for at, _ in marks], [position for _, position in marks]))
+        else:
+            os.close(number)
+    return found
 
 
-def _offset_since(marks: Sequence[tuple[float, int]], since: float) -> int:
-    """Where to begin reading: one piece before the first that is new enough, for a line that began in it."""
-    position = bisect.bisect_left([at for at, _ in marks], since)
-    return marks[position - 1][1] if position > 1 else 0
+def _index_name(name: str) -> str:
+    head, _, rest = name.rpartition(".log")
+    return f"{head}.idx{rest}"
 
 
-def _split(data: bytes, begin: int, *, whole: bool) -> Iterator[tuple[int, bytes]]:
-    """The lines in `data` with their offsets in the file; a first line that may be cut is left out."""
-    offset = begin
-    for number, text in enumerate(data.splitlines(keepends=True) if b"\r" not in data else _by_newline(data)):
-        if number or whole:
-            yield offset, text.removesuffix(b"\n")
-        offset += len(text)
+def _begin(files: list[_File], n: int | None, since: float, end: int) -> int:
+    """The position from which to read: a line's beginning, or the one of the oldest byte that is kept."""
+    if not files:
+        return 0
+    first = files[0].base
+    for file in files:  # one piece before the first that is new enough, for a line that began in it
+        index = bisect.bisect_left(file.times, since)
+        if index < len(file.times):
+            first = file.positions[max(0, index - 1)] if index else first
+            break
+        first = file.base
+    if n is None:
+        return _line_begin(files, first)
+    missing, position = n + 1, end
+    for file in reversed(files):
+        position = min(position, file.base + file.size)
+        while position > max(first, file.base):
+            step = min(_STEP, position - max(first, file.base))
+            data = os.pread(file.number, step, position - step - file.base)
+            if position == end:
+                missing -= not data.endswith(b"\n")  # a last line without its newline counts, too
+            found = data.count(b"\n")
+            if found >= missing:
+                return position - step + _after_newline(data, missing)
+            missing -= found
+            position -= step
+    return _line_begin(files, max(first, position))
 
 
-def _by_newline(data: bytes) -> list[bytes]:
-    """``splitlines`` also splits at a carriage return, which progress bars write within a line."""
-    parts = data.split(b"\n")
-    return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+def _after_newline(data: bytes, number: int) -> int:
+    """The offset after the `number`-th newline from the end."""
+    at = len(data)
+    for _ in range(number):
+        at = data.rindex(b"\n", 0, at)
+    return at + 1
+
+
+def _line_begin(files: list[_File], position: int) -> int:
+    """The beginning of the first whole line from `position` on, which may stand in the middle of one."""
+    if position == files[0].base:
+        return position
+    for file in files:
+        at = position - 1
+        while file.base <= at < file.base + file.size:
+            data = os.pread(file.number, _STEP, at - file.base)
+            if b"\n" in data:
+                return at + data.index(b"\n") + 1
+            at += len(data)
+            position = at + 1
+    return position
+
+
+def _lines(files: list[_File], begin: int, end: int) -> Iterator[tuple[float, bytes]]:
+    """The lines between two positions, each with its time. One may begin in one file and end in the next."""
+    rest, since = b"", 0.0
+    for file in files:
+        at = max(begin, file.base)
+        while at < min(end, file.base + file.size):
+            data = os.pread(file.number, min(_STEP, min(end, file.base + file.size) - at), at - file.base)
+            if not data:
+                break
+            *lines, last = data.split(b"\n")
+            for text in lines:
+                yield since if rest else file.at(at), rest + text
+                at += len(text) + 1
+                rest = b""
+            if last and not rest:
+                since = file.at(at)
+            rest += last
+            at += len(last)
+    if rest:
+        yield since, rest

@@ -1,7 +1,8 @@
 """A process's output: read from a FIFO in chunks, kept as it is, told on in whole lines.
 
 A FIFO, not a pipe: the child holds it open for reading and writing, so it never gets SIGPIPE when the supervisor dies,
-and the next supervisor opens the same one and goes on where the last one stopped (up to what the kernel buffers).
+and the next supervisor opens the same one and goes on where the last one stopped (up to what the kernel buffers). Where
+a process wants a terminal, its other side stands in for the FIFO.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from procman.log import StoredLog
+from procman.terminal import Terminal
 
 #: Read at once. Larger chunks make a flood cheaper, and everybody else's line later.
 CHUNK = 128 * 1024
@@ -37,30 +39,60 @@ class Output:
     def __init__(self, loop: asyncio.AbstractEventLoop, fifo: Path, log: StoredLog) -> None:
         self.listeners: set[Listener] = set()
         self.log = log
+        self.terminal: Terminal | None = None
+        self.on_problem: Callable[[str], None] = lambda _: None
         self._loop = loop
         self._fifo = fifo
         self._read = -1
         self._reading = False
         self._partial = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._problem = ""
+
+    @property
+    def told_to(self) -> int:
+        """The position in the log up to which the listeners were told."""
+        return self.log.position - len(self._partial)
 
     def open(self) -> int:
         """A descriptor for a child to write to; the caller closes it once the child has it. Starts reading."""
+        self._leave_terminal()
         with contextlib.suppress(FileExistsError):
             os.mkfifo(self._fifo, 0o600)
+        number = os.open(self._fifo, os.O_RDWR | os.O_CLOEXEC)
+        if self._read >= 0 and os.fstat(self._read).st_ino != os.fstat(number).st_ino:
+            self._close_reading()  # the folder was emptied meanwhile (at a logout, say), and the FIFO is another one
         if self._read < 0:
             # for reading and writing: then it never ends, and children may come and go
             self._read = os.open(self._fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             with contextlib.suppress(OSError, AttributeError):
                 fcntl.fcntl(self._read, fcntl.F_SETPIPE_SZ, FIFO_SIZE)
         self.resume()
-        return os.open(self._fifo, os.O_RDWR | os.O_CLOEXEC)
+        return number
+
+    def open_terminal(self) -> int:
+        """As `open`, with a terminal of its own for the child."""
+        self._leave_terminal()
+        self._close_reading()
+        self.terminal = Terminal()
+        self._read = self.terminal.number
+        self.resume()
+        return self.terminal.open()
+
+    def _leave_terminal(self) -> None:
+        if self.terminal:
+            self.drain()
+            self.pause()
+            self.terminal.close()
+            self.terminal, self._read = None, -1
 
     def readable(self) -> None:
         """The process wrote something. One chunk, then it is the others' turn."""
         data = self._take()
         if data:
             self._hear(data)
+        elif self.terminal and self.terminal.is_left:
+            self.pause()  # else it would be told of that for ever
 
     def _take(self) -> bytes:
         try:
@@ -75,7 +107,9 @@ class Output:
         self._give_up_waiting()
 
     def _hear(self, data: bytes) -> None:
-        self.log.append(data)
+        self._keep(data)
+        if self.terminal:
+            self.terminal.show(data)
         if not self.listeners:
             self._partial = b""
             return
@@ -89,6 +123,12 @@ class Output:
             self._give_up_waiting()
         elif self._partial and self._timer is None:
             self._timer = self._loop.call_later(PARTIAL_AFTER, self._give_up_waiting)
+
+    def _keep(self, data: bytes) -> None:
+        self.log.append(data)
+        if self.log.problem != self._problem:
+            self._problem = self.log.problem
+            self.on_problem(self._problem or "the log is kept again; what was written meanwhile is not in it")
 
     def _give_up_waiting(self) -> None:
         if self._timer:
@@ -114,11 +154,15 @@ class Output:
             self._loop.add_reader(self._read, self.readable)
             self._reading = True
 
-    def close(self) -> None:
-        """Ends it; the FIFO's file stays, for a process that still writes to it."""
+    def _close_reading(self) -> None:
         self.drain()
         self.pause()
-        if self._read >= 0:
+        if self._read >= 0 and not self.terminal:
             os.close(self._read)
-            self._read = -1
+        self._read = -1
+
+    def close(self) -> None:
+        """Ends it; the FIFO's file stays, for a process that still writes to it."""
+        self._leave_terminal()
+        self._close_reading()
         self.log.close()

@@ -47,8 +47,8 @@ class Paths:
 
     @property
     def lock(self) -> Path:
-        """Held by the running supervisor; the kernel drops it with the process, however it ends."""
-        return self.runtime / "supervisor.lock"
+        """Held by the running supervisor; the kernel drops it with the process. Beside the ledger, which it guards."""
+        return self.state / "supervisor.lock"
 
     @property
     def ledger(self) -> Path:

@@ -14,6 +14,8 @@ from procman.seen import Seen
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
+_LOOK_AGAIN = 0.05  # seconds
+
 
 def boot_id() -> str:
     """Another value after each boot: what a PID meant before it means nothing now."""
@@ -72,9 +74,11 @@ def on_exit(loop: asyncio.AbstractEventLoop, pid: int, start: int, callback: Cal
     """Calls `callback` once when the process has ended, child of ours or not. Returns what takes the watch back."""
     try:
         pidfd = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:
         loop.call_soon(callback)
         return lambda: None
+    except OSError:  # no descriptor left: whoever waits looks again, but not a thousand times a second
+        return loop.call_later(_LOOK_AGAIN, callback).cancel
 
     def forget() -> None:
         if loop.remove_reader(pidfd):
@@ -97,6 +101,15 @@ def adopt_orphans() -> None:
     """Makes this process the parent of descendants that lose theirs, so that they can be reaped (prctl(2))."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have without swapping (proc(5), MemAvailable)."""
+    with open("/proc/meminfo", "rb") as file:  # noqa: PTH123 (as above)
+        for line in file:
+            if line.startswith(b"MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 1 << 62  # a kernel that does not tell holds nobody up
 
 
 def open_descriptors() -> list[int]:

@@ -14,6 +14,8 @@ import psutil
 
 from procman.seen import Seen
 
+_LOOK_AGAIN = 0.05  # seconds
+
 
 def boot_id() -> str:
     """Another value after each boot. The boot's second stays the same when the clock is set (sysctl kern.boottime)."""
@@ -61,7 +63,10 @@ def send(pid: int, start: int, number: int) -> bool:
 
 def on_exit(loop: asyncio.AbstractEventLoop, pid: int, start: int, callback: Callable[[], None]) -> Callable[[], None]:
     """Calls `callback` once when the process has ended, child of ours or not (kqueue(2), EVFILT_PROC NOTE_EXIT)."""
-    queue = select.kqueue()
+    try:
+        queue = select.kqueue()
+    except OSError:  # no descriptor left: whoever waits looks again, but not a thousand times a second
+        return loop.call_later(_LOOK_AGAIN, callback).cancel
 
     def forget() -> None:
         if loop.remove_reader(queue.fileno()):
@@ -87,6 +92,11 @@ def on_exit(loop: asyncio.AbstractEventLoop, pid: int, start: int, callback: Cal
 
 def adopt_orphans() -> None:
     """Nothing: launchd is the parent of orphans here, and reaps them."""
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def open_descriptors() -> list[int]:

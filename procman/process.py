@@ -1,7 +1,7 @@
 """One process through all its lives: started, ready, restarted with growing pauses, stopped with all that came of it.
 
-A single task leads each process, so there are never two instances of it: what is asked meanwhile only sets what is
-wanted, and wakes the task.
+A single task leads each process, so there are never two instances of it: what is asked meanwhile only says what is
+wanted, dismisses the present life where that is meant, and wakes the task.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from procman import proc, spawn
 from procman.bell import Bell
 from procman.errors import StoresError
-from procman.ledger import Entry, Ledger
+from procman.ledger import Entry, Ledger, Rest
 from procman.output import Output
 from procman.plan import Plan
 from procman.queue import StartQueue
@@ -47,7 +48,7 @@ class Floor:
 
 
 class Supervised:
-    """One process. `want`, `stop` and `restart` may be called at any time, in any state."""
+    """One process. `want`, `dismiss`, `stop` and `restart` may be called at any time, in any state."""
 
     def __init__(self, plan: Plan, output: Output, floor: Floor) -> None:
         self.plan = plan
@@ -59,16 +60,19 @@ class Supervised:
         self.problem = ""
         self.restarts = 0
         self.since = time.time()
+        self.on_terminal = plan.terminal
         self._floor = floor
         self._tree: Tree | None = None
         self._ended: asyncio.Future[int | None] | None = None
+        self._forget_exit: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._again = False
+        self._dismissed = False
+        self._urgent = False
+        self._lives_over = 0
         self._failures = 0
-        self._grace: float | None = None
-        self._adopted_since = 0.0
+        self._adopted: Entry | None = None
         self._marked_ready = asyncio.Event()
 
     @property
@@ -76,10 +80,16 @@ class Supervised:
         """``service.process``."""
         return self.plan.name
 
+    def follow(self, plan: Plan) -> None:
+        """Its file has changed. What runs goes on; the new plan is for its next start."""
+        if plan.terminal != self.plan.terminal:
+            self.on_terminal = plan.terminal
+        self.plan = plan
+
     @property
     def pid(self) -> int | None:
         """The main process, while there is one."""
-        return self._tree.pid if self._tree and self.state in ALIVE else None
+        return (self._tree.pid or None) if self._tree and self.state in ALIVE else None
 
     @property
     def started_at(self) -> float:
@@ -93,48 +103,57 @@ class Supervised:
             name, self.state, self.pid, self.plan.port, self.restarts, self.since, self.exit, self.problem
         )
 
-    def want(self) -> None:
-        """It shall run. Does nothing where it does; ends a pause; waits where it is just being stopped."""
-        self.wanted = True
-        self._again = self._again or self.state is State.STOPPING
+    # What may be asked of it
+
+    def want(self, *, urgent: bool = False) -> None:
+        """It shall run. Does nothing where it does; ends a pause; waits where it is just being stopped.
+
+        `urgent`: somebody waits for this very one, so it is not queued behind the others.
+        """
+        self._wish(wanted=True)
+        self._urgent = self._urgent or urgent
+        if urgent and self.state is State.QUEUED:
+            self._floor.queue.hasten(self.name)
+        if self.state is State.STOPPING:
+            self._dismissed = True  # it starts as soon as that is over, without a pause
         if self.state is State.BACKOFF:
-            self._asked.set()
+            self._dismiss_now()
         self._lead()
 
-    def adopt(self, entry: Entry) -> None:
-        """It runs already, started by an earlier supervisor."""
-        self.wanted = True
-        self._adopted_since = entry.since
-        self._tree = Tree(entry.pid, entry.start, entry.tag)
-        os.close(self.output.open())
-        self._ended = self._floor.loop.create_future()
-        proc.on_exit(self._floor.loop, entry.pid, entry.start, lambda: self._exited(None))
-        self._lead()
-        self.restarts = entry.restarts
-
-    def _lead(self) -> None:
+    def wait_for(self, whom: str) -> None:
+        """It shall run once `whom` is ready; until then it is queued, and says so."""
         if self._task is None or self._task.done():
-            self.restarts = self._failures = 0
-            self._to(State.QUEUED)  # at once: whoever waits for it must not see the rest before
-            self._task = self._floor.loop.create_task(self._lives(), name=self.name)
+            self._wish(wanted=True)
+            self.exit, self.exit_code, self.problem = "", None, ""
+            self._to(State.QUEUED)
+            self._note(f"waits for {whom}")
 
-    async def stop(self, grace: float | None = None) -> None:
-        """Returns when it and everything that came of it is gone."""
-        self.wanted = False
-        self._again = False
-        self._grace = grace
-        self._asked.set()
-        await self._floor.bell.until(lambda: self.wanted or self.state in AT_REST)
-        if not self.wanted:
-            self._to(State.STOPPED)
+    def give_up(self, problem: str) -> None:
+        """What it needs will not come."""
+        if self.state is State.QUEUED and (self._task is None or self._task.done()):
+            self._rest(State.FAILED, problem)
 
     def restart(self) -> None:
         """Stops it, and starts it again; `until_settled` waits for the end of both."""
-        self.wanted = True
-        self._again = self.state in ALIVE
+        self._wish(wanted=True)
+        self._urgent = True
         if self.state in {*ALIVE, State.BACKOFF}:
-            self._asked.set()
+            self._dismiss_now()
         self._lead()
+
+    def dismiss(self) -> None:
+        """It shall run no longer. `until_gone` waits for the end."""
+        self._wish(wanted=False)
+        if self._task is None or self._task.done():
+            self._come_to_rest()
+        else:
+            self._dismiss_now()
+
+    async def stop(self) -> None:
+        """Returns when it and everything that came of it is gone, whatever is asked of it meanwhile."""
+        self.dismiss()
+        life = self._lives_over
+        await self._floor.bell.until(lambda: self._lives_over != life or self.state in AT_REST)
 
     def hurry(self) -> None:
         """Whatever is being ended is killed now."""
@@ -151,44 +170,107 @@ class Supervised:
     async def until_settled(self) -> None:
         """Returns when it is ready, or at rest, or went wrong, or takes longer than its `ready_timeout`."""
         await self._floor.bell.until(
-            lambda: not self._again and (self.state in {State.READY, *AT_REST, *BROKEN} or bool(self.problem))
+            lambda: not self._dismissed and (self.state in {State.READY, *AT_REST, *BROKEN} or bool(self.problem))
         )
+
+    # What an earlier supervisor left
+
+    def adopt(self, entry: Entry) -> None:
+        """It runs already, started by an earlier supervisor. A `pid` of 0: only what came of it is left."""
+        self.wanted = True
+        self._adopted = entry
+        self._tree = Tree(entry.pid, entry.start, entry.tag)
+        self._ended = self._floor.loop.create_future()
+        if entry.pid:
+            self._floor.ledger.entries[self.name] = entry
+            os.close(self.output.open())
+            watch = proc.on_exit(self._floor.loop, entry.pid, entry.start, lambda: self._exited(None))
+            self._forget_exit = watch
+        else:
+            self._exited(None)
+        self._lead()
+        self.restarts = entry.restarts
+
+    def rest_as(self, rest: Rest) -> None:
+        """It had come to rest already under an earlier supervisor."""
+        self.wanted = True
+        self.exit, self.exit_code, self.problem = rest.exit, rest.exit_code, rest.problem
+        self.state = State(rest.state)
 
     # The task
 
+    def _wish(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self._floor.ledger.want(self.name, wanted=wanted)
+
+    def _dismiss_now(self) -> None:
+        self._dismissed = True
+        self._asked.set()
+
+    def _lead(self) -> None:
+        if self._task is None or self._task.done():
+            self.restarts = self._failures = 0
+            self.problem = ""
+            self._to(State.QUEUED)  # at once: whoever waits for it must not see the rest before
+            self._task = self._floor.loop.create_task(self._guarded(), name=self.name)
+
+    async def _guarded(self) -> None:
+        """A fault of this program is said once, and leaves no process behind that nobody leads."""
+        try:
+            await self._lives()
+        except Exception as error:  # noqa: BLE001 (whatever it is, no process may be left in an untrue state)
+            self._note("a fault of stores itself, please report it:\n" + traceback.format_exc().rstrip())
+            tree, self._tree = self._tree, None
+            left = await tree.end(signal.SIGKILL, 0.0, self._hurry) if tree else ()
+            self._floor.queue.leave(self.name)
+            self.problem = f"a fault of stores itself: {error!r}" + (f"; PID {left} is left" if left else "")
+            self.state, self.since = State.FAILED, time.time()
+        finally:
+            self._dismissed = False
+            self._lives_over += 1
+            self._floor.bell.ring()
+
     async def _lives(self) -> None:
         """One life after another, as long as it is wanted."""
-        while self.wanted:
-            self._asked.clear()
-            self._hurry.clear()
-            if self._tree is None and not await self._begin():
-                break
+        while self.wanted or self._tree:
+            if self._tree is None:  # what was asked of an adopted one counts for this life
+                self._dismissed = False
+                self._asked.clear()
+                self._hurry.clear()
+                if not await self._begin():
+                    if self.state is State.FAILED:
+                        return
+                    continue  # it was asked for something else while it waited
             began = time.monotonic()
             await self._live()
             leftover = await self._end()
+            self._lives_over += 1
             self._failures = 1 if time.monotonic() - began > STABLE_AFTER else self._failures + 1
-            if not await self._go_on(leftover):
-                break
-            self.restarts += 1
-        if self.state is State.QUEUED:
-            self._to(State.STOPPED)
+            if leftover:
+                self._rest(State.FAILED, f"PID {', '.join(map(str, leftover))} cannot be ended, not even by SIGKILL")
+                return
+            if self.wanted and not self._dismissed and not await self._after_exit():
+                return
+            if self._dismissed:
+                self._failures = 0
+        self._note(f"stopped ({self.exit})" if self.exit else "stopped")
+        self._come_to_rest()
 
     async def _begin(self) -> bool:
-        """Waits for its turn, and starts it. False where it was stopped meanwhile, or cannot be started."""
+        """Waits for its turn, and starts it. False where something else was asked, or it cannot be started."""
         self._to(State.QUEUED)  # again, after an earlier life
-        turn = asyncio.ensure_future(self._floor.queue.turn(self.name))
+        turn = asyncio.ensure_future(self._floor.queue.turn(self.name, urgent=self._urgent))
         if not await self._unless_asked(turn):
-            self._to(State.STOPPED)
             return False
-        self.problem, self._grace = "", None
+        self.problem, self._urgent = "", False
         try:
             self._spawn()
         except (StoresError, OSError) as error:
             self._floor.queue.leave(self.name)
-            self.problem = str(error)
-            self.exit = ""
-            self._note(self.problem + (f"\n{error.hint}" if isinstance(error, StoresError) and error.hint else ""))
-            self._to(State.FAILED)
+            self.exit, self.exit_code = "", None
+            hint = f"\n{error.hint}" if isinstance(error, StoresError) and error.hint else ""
+            self._note(f"{error}{hint}")
+            self._rest(State.FAILED, str(error), note=False)
             return False
         return True
 
@@ -198,7 +280,9 @@ class Supervised:
         either: set[asyncio.Future[Any]] = {work, asked}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            return work.done() and not work.cancelled()
+            if work.done() and self._asked.is_set():
+                self._floor.queue.leave(self.name)  # both at once: what was asked counts
+            return work.done() and not self._asked.is_set()
         finally:
             asked.cancel()
             if not work.done():
@@ -207,21 +291,29 @@ class Supervised:
                     await work
 
     def _spawn(self) -> None:
-        tag = f"{self._floor.ledger.run_id}/{self.name}"
+        definition = self.plan.definition
+        tag = str(self._floor.ledger.tag(self.name, definition))
         launch = self.plan.launch(tag)
         self._marked_ready.clear()
-        output = self.output.open()
+        output = self.output.open_terminal() if self.on_terminal else self.output.open()
         try:
-            pid = spawn.start(launch, output)
+            pid = spawn.start(launch, output, self.output.terminal.path if self.output.terminal else "")
         finally:
             os.close(output)
         self._ended = self._floor.loop.create_future()
         self._floor.reaper.expect(pid, self._exited)
         seen = proc.look(pid)
         self._tree = Tree(pid, seen.start if seen else 0, tag)
-        self._floor.ledger.note(
-            self.name, Entry(pid, self._tree.start, tag, self.plan.definition, time.time(), self.restarts)
+        entry = Entry(
+            pid,
+            self._tree.start,
+            tag,
+            definition,
+            time.time(),
+            self.restarts,
+            terminal=self.output.terminal is not None,
         )
+        self._floor.ledger.started(self.name, entry)
         self.exit, self.exit_code = "", None
         self._note(f"started, PID {pid}" + (f", port {self.plan.port}" if self.plan.port else ""))
 
@@ -246,32 +338,47 @@ class Supervised:
             self._floor.queue.leave(self.name)
 
     async def _become_ready(self) -> None:
+        adopted, self._adopted = self._adopted, None
+        if not (adopted and adopted.ready):
+            try:
+                await self._readiness()
+            except Exception as error:  # noqa: BLE001 (the process runs all the same: that is what has to be said)
+                self.problem = f"whether it is ready cannot be found out: {error!r}"
+                self._note(self.problem)
+                self._floor.queue.leave(self.name)
+                self._floor.bell.ring()
+                return
+        self.problem = ""
+        self._floor.queue.leave(self.name)
+        self._floor.ledger.became_ready(self.name)
+        self._to(State.READY)
+        if adopted:
+            self.since = adopted.since
+
+    async def _readiness(self) -> None:
         try:
             async with asyncio.timeout(self.plan.ready_timeout):
                 await self.plan.ready(self.output)
+                return
         except TimeoutError:
             self.problem = f"not ready after {self.plan.ready_timeout:g} s: waits {self.plan.waits_for}"
             self._note(self.problem)
             self._floor.queue.leave(self.name)
             self._floor.bell.ring()
-            await self.plan.ready(self.output)
-        self.problem = ""
-        self._floor.queue.leave(self.name)
-        self._to(State.READY)
-        self.since, self._adopted_since = self._adopted_since or self.since, 0.0
+        await self.plan.ready(self.output)
 
     async def _end(self) -> Iterable[int]:
         """Ends what is left of it, which is everything when it was asked to stop. Returns what cannot be killed."""
         assert self._tree is not None
         assert self._ended is not None
         self._to(State.STOPPING)
-        grace = self.plan.grace if self._grace is None else self._grace
-        leftover = await self._tree.end(self.plan.stop_signal, grace, self._hurry)
+        leftover = await self._tree.end(self.plan.stop_signal, self.plan.grace, self._hurry)
         if not leftover:
             self._how_it_ended(await self._ended)
-            self._floor.ledger.strike(self.name)
+            self._floor.ledger.ended(self.name)
+            self._tree = None
+        self._forget_exit()
         self.output.drain()
-        self._tree = None
         return leftover
 
     def _how_it_ended(self, code: int | None) -> None:
@@ -279,48 +386,41 @@ class Supervised:
         if code is None:
             self.exit = "ended (its exit code went to the supervisor before this one)"
         elif code < 0:
-            self.exit = f"ended by {signal.Signals(-code).name}"
+            self.exit = f"ended by {_signal_name(-code)}"
         else:
             self.exit = f"exit code {code}"
 
-    async def _go_on(self, leftover: Iterable[int]) -> bool:
-        """What follows a life: another one, now or after a pause, or rest."""
-        if leftover:
-            self.problem = f"PID {', '.join(map(str, leftover))} cannot be ended, not even by SIGKILL"
-            self._note(self.problem)
-            self._to(State.FAILED)
-            return False
-        if not self.wanted:
-            self._note(f"stopped ({self.exit})")
-            self._to(State.STOPPED)
-            return False
-        if self._again:
-            self._again, self._failures = False, 0
-            return True
-        return await self._after_exit(self._failures)
-
-    async def _after_exit(self, failures: int) -> bool:
-        policy = self.plan.restart
+    async def _after_exit(self) -> bool:
+        """It ended by itself: another life after a pause (True), or rest."""
+        policy, failures = self.plan.restart, self._failures
         if self.exit_code == 0 and policy != "always":
             self._rest(State.EXITED, self.exit)
             return False
         if policy == "never" or failures >= FAILURES:
-            self._rest(State.FAILED, f"{self.exit}, {failures} times in a row" if failures > 1 else self.exit)
+            problem = f"{self.exit}, {failures} times in a row" if failures > 1 else self.exit
+            self._rest(State.FAILED, problem)
             return False
         pause = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failures - 1))
         self.problem = f"{self.exit}; starts again {pause:g} s later"
         self._note(self.problem)
-        self._asked.clear()
         self._to(State.BACKOFF)
-        await self._unless_asked(asyncio.ensure_future(asyncio.sleep(pause)))
-        if not self.wanted:
-            self._to(State.STOPPED)
-        return self.wanted
+        self._asked.clear()
+        if await self._unless_asked(asyncio.ensure_future(asyncio.sleep(pause))):
+            self.restarts += 1
+        return True
 
-    def _rest(self, state: State, problem: str) -> None:
+    def _rest(self, state: State, problem: str, *, note: bool = True) -> None:
         self.problem = problem if state is State.FAILED else ""
-        self._note(problem)
+        if note:
+            self._note(problem)
+        self._floor.ledger.rested(self.name, Rest(str(state), self.exit, self.exit_code, self.problem))
         self._to(state)
+
+    def _come_to_rest(self) -> None:
+        """Stopped, as it was asked to be; only what cannot be ended stays what it is."""
+        if self._tree is None:
+            self.problem = ""
+            self._to(State.STOPPED)
 
     def _to(self, state: State) -> None:
         if state is not self.state:
@@ -330,3 +430,10 @@ class Supervised:
 
     def _note(self, text: str) -> None:
         self._floor.note(self.name, text)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has only a number
+        return f"signal {number}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from procman import plans
-from procman.errors import StoresError
 from procman.log import StoredLog
-from procman.mistake import nearest
 from procman.output import Output
 from procman.paths import Paths
 from procman.plan import Plan
@@ -37,13 +35,15 @@ class Roster:
         self._floor = floor
         self._circumstances = circumstances
         self._heard = heard
-        self._endings: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, Supervised] = {}
+        self._endings: dict[asyncio.Task[None], Callable[[], None]] = {}
         self.follow(workspace)
 
     def add(self, plan: Plan) -> Supervised:
         """A process with its output, not started yet."""
         output = Output(self._floor.loop, self._paths.pipes / plan.name, StoredLog(self._paths.logs, plan.name))
         output.listeners.add(lambda lines: self._heard(plan.name, lines))
+        output.on_problem = lambda problem: self._floor.note(plan.name, problem)
         self.processes[plan.name] = Supervised(plan, output, self._floor)
         return self.processes[plan.name]
 
@@ -56,22 +56,44 @@ class Roster:
             for process in service.processes
         }
         for name in [name for name in self.processes if name not in wanted and name != GATEWAY]:
-            self._remove(self.processes.pop(name))
-        for name, (service, process) in wanted.items():
-            plan = plans.plan(service, process, workspace, self._circumstances)
+            process = self._leaving[name] = self.processes.pop(name)
+            self.see_off(name, self._remove(process), process.hurry)
+        for name, (service, process_line) in wanted.items():
+            plan = plans.plan(service, process_line, workspace, self._circumstances)
+            if name in self._leaving:  # its file came back before it was gone: still one process, never two
+                self.processes[name] = self._leaving.pop(name)
             if name in self.processes:
-                self.processes[name].plan = plan
+                self.processes[name].follow(plan)
             else:
                 self.add(plan)
 
-    def _remove(self, process: Supervised) -> None:
-        async def end() -> None:
-            await process.stop()
+    async def _remove(self, process: Supervised) -> None:
+        await process.stop()
+        if self._leaving.pop(process.name, None):
             process.output.close()
 
-        task = self._floor.loop.create_task(end())
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+    def see_off(self, name: str, ending: Coroutine[Any, Any, object], hurry: Callable[[], None]) -> None:
+        """Something that belongs to no registered process any more comes to its end; `hurry` kills it."""
+
+        async def see() -> None:
+            left = await ending
+            if left:
+                self._floor.note(name, f"cannot be ended: PID {left}")
+
+        task = self._floor.loop.create_task(see())
+        self._endings[task] = hurry
+        task.add_done_callback(self._endings.pop)
+
+    async def endings(self) -> None:
+        """Returns when all that was seen off is gone."""
+        await asyncio.gather(*self._endings, return_exceptions=True)
+
+    def hurry(self) -> None:
+        """Whatever is being ended is killed now."""
+        for process in self.processes.values():
+            process.hurry()
+        for hurry in tuple(self._endings.values()):
+            hurry()
 
     def of_service(self, name: str) -> list[Supervised]:
         """A service's processes, in the order of its file."""
@@ -85,28 +107,10 @@ class Roster:
 
     def select(self, targets: Sequence[str]) -> list[Supervised]:
         """The processes that targets mean: ``netshop``, ``netshop.worker``, a group, a glob, ``gateway``. None: all."""
-        chosen: dict[str, Supervised] = {}
-        for target in targets or ["*"]:
-            if target == GATEWAY and GATEWAY in self.processes:
-                chosen[GATEWAY] = self.processes[GATEWAY]
-                continue
-            for process in self._expand(target):
-                chosen[process.name] = process
-        return list(chosen.values())
-
-    def _expand(self, target: str) -> Iterable[Supervised]:
-        pattern, _, process = target.partition(".")
-        for service in self.workspace.select([pattern]):
-            names = [one.name for one in service.processes]
-            found = [name for name in names if fnmatchcase(name, process or "*")]
-            if not found:
-                raise StoresError(
-                    f'{service.name} has no process "{process}". {nearest(process, names)}',
-                    f"See Procfile.d/{service.name}",
-                    exit_code=4,
-                )
-            for name in found:
-                yield self.processes[f"{service.name}.{name}"]
+        services = [target for target in targets if target != GATEWAY]
+        found = self.workspace.processes(services) if services or not targets else []
+        chosen = [self.processes[plans.name_of(service, process)] for service, process in found]
+        return chosen if len(services) == len(targets) else [*chosen, self.processes[GATEWAY]]
 
     def shown(self, name: str) -> str:
         """How a process is called in front of its lines: the service alone, where that is clear."""

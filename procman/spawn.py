@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import re
+import resource
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from procman import proc
+from procman import proc, shell_words
 
 #: Inherited sockets are given the numbers from here on: above every descriptor that the supervisor itself has open.
 FIRST_SOCKET = 200
 
-# What only a shell can do: lists, pipes, redirections, groups, substitutions over several commands, its own words.
-_SHELL = re.compile(
-    r"[&|;<>(){}`\n]|^\s*(?:if|for|while|until|case|exec|cd|export|set|unset|source|\.|!|:|trap|ulimit)\b"
-)
-_ASSIGNMENTS = re.compile(r"(?:\s*[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)*")
+#: A soft limit on descriptors that is lower (macOS: 256) is raised: each process takes three here, each client one.
+DESCRIPTORS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +36,60 @@ def script(command: str) -> str:
 
     posix_spawn knows no directory, so the shell goes there (126: as shells say "found, but cannot be executed").
     """
-    if _SHELL.search(command) is None:
-        assignments = _ASSIGNMENTS.match(command)
-        head = assignments.group() if assignments else ""
-        command = f"{head}exec {command[len(head) :]}"
+    simple = shell_words.split(command)
+    if simple:
+        command = f"{simple[0]}exec {simple[1]}"
     return f'cd -- "$0" || exit 126\n{command}'
 
 
-def start(launch: Launch, output: int) -> int:
-    """Starts it and returns its PID. Raises ``OSError`` where even the shell cannot be started (out of processes)."""
-    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
-        *((os.POSIX_SPAWN_DUP2, number, FIRST_SOCKET + index) for index, number in enumerate(launch.sockets)),
-    ]
+def start(launch: Launch, output: int, terminal: str = "") -> int:
+    """Starts it and returns its PID. Raises ``OSError`` where even the shell cannot be started (out of processes).
+
+    It writes to the descriptor `output`; or it gets the terminal at the path `terminal`, to read from and write to.
+    """
+    streams: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = (
+        # opened by the leader of a new session, a terminal becomes the one that controls it: Ctrl-C reaches the program
+        [(os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), *((os.POSIX_SPAWN_DUP2, 0, number) for number in (1, 2))]
+        if terminal
+        else [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            *((os.POSIX_SPAWN_DUP2, output, number) for number in (1, 2)),
+        ]
+    )
+    sockets = [(os.POSIX_SPAWN_DUP2, number, FIRST_SOCKET + index) for index, number in enumerate(launch.sockets)]
+    text = script(launch.command)
+    if _soft_limit:
+        text = f"ulimit -Sn {_soft_limit}\n{text}"
     return os.posix_spawn(
         "/bin/sh",
-        ["/bin/sh", "-c", script(launch.command), str(launch.cwd)],
+        ["/bin/sh", "-c", text, str(launch.cwd)],
         {**launch.env, "PWD": str(launch.cwd)},
-        file_actions=actions,
+        file_actions=[*streams, *sockets],
         setsid=True,
         setsigmask=[],
         setsigdef=[number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP}],
     )
+
+
+_soft_limit = 0
+
+
+def raise_descriptor_limit() -> None:
+    """For this process alone: its children get the limit back that it was started with."""
+    global _soft_limit  # noqa: PLW0603 (a limit belongs to the process, as this does)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            _soft_limit = soft
+
+
+def open_standard_streams() -> None:
+    """A program started without stdin, stdout or stderr would give their numbers to its first files."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 (0 to 2 are the standard streams)
+        pass
+    os.close(number)
 
 
 def close_on_exec() -> None:
@@ -86,13 +115,19 @@ class Reaper:
 
     def child_ended(self) -> None:
         """Signals of one kind are merged, so all that have ended are collected each time."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            callback = self._waiting.pop(pid, None)
-            if callback:
-                callback(os.waitstatus_to_exitcode(status))
+        for pid in tuple(self._waiting):
+            with contextlib.suppress(ChildProcessError):
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    self._waiting.pop(pid)(os.waitstatus_to_exitcode(status))
+        if sys.platform == "linux":  # elsewhere nobody gives us orphans
+            self._collect_orphans()
+
+    def _collect_orphans(self) -> None:
+        """What services left behind is in other sessions than this one; a child in ours belongs to whoever ran it."""
+        own = os.getsid(0)
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in self._waiting or os.getsid(ended.si_pid) == own:
+                    return
+                os.waitpid(ended.si_pid, 0)

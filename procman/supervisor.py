@@ -16,7 +16,7 @@ from procman.roster import GATEWAY, Roster
 from procman.routes import route_of
 from procman.service import Service
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
-from procman.state import AT_REST, BROKEN, State, summary
+from procman.state import BROKEN, State, summary
 
 
 @dataclass(slots=True)
@@ -40,9 +40,14 @@ class Supervisor:
     fixtures: Fixtures = field(default_factory=Fixtures)
     down: asyncio.Event = field(default_factory=asyncio.Event)
     hearers: set[Callable[[str, bytes], None]] = field(default_factory=set)
+    ending: bool = False
 
-    async def start(self, targets: Sequence[str], *, needs: bool = True) -> list[Supervised]:
-        """Starts what the targets mean, each service after those that it needs are ready. Returns the processes."""
+    async def start(self, targets: Sequence[str], *, needs: bool = True, urgent: bool = False) -> list[Supervised]:
+        """Starts what the targets mean, each service after those that it needs are ready. Returns the processes.
+
+        `urgent`: somebody waits for just these, so they come before all that is queued.
+        """
+        self._refuse_while_ending()
         chosen = self.roster.select(targets)
         named = {process.name.partition(".")[0] for process in chosen if process.name != GATEWAY}
         services = [service for service in self.roster.workspace.services if service.name in named]
@@ -50,47 +55,54 @@ class Supervisor:
         tasks: dict[str, asyncio.Task[None]] = {}
         for service in before:  # each stands after what it needs
             wanted = [process for process in chosen if process.name.startswith(f"{service.name}.")]
+            wanted = wanted or self.roster.of_service(service.name)
             waits = {need: tasks[need] for need in service.needs if need in tasks}
-            tasks[service.name] = asyncio.create_task(
-                self._bring_up(service, wanted or self.roster.of_service(service.name), waits)
-            )
-        gateway = self.roster.processes[GATEWAY]
-        if gateway in chosen:
-            gateway.want()
-        if gateway.wanted:  # what is started is there when requests for it are answered
-            tasks[GATEWAY] = asyncio.create_task(gateway.until_settled())
-        problems = [str(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
+            if any(not task.done() for task in waits.values()):
+                for process in wanted:
+                    process.wait_for(", ".join(waits))
+            tasks[service.name] = asyncio.create_task(self._bring_up(service, wanted, waits, urgent=urgent))
+        if any(process.name == GATEWAY for process in chosen):
+            self.roster.processes[GATEWAY].want()
+            tasks[GATEWAY] = asyncio.create_task(self.roster.processes[GATEWAY].until_settled())
+        problems = [_said(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
         if problems:
             raise StoresError("\n".join(problems), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
         return chosen
 
     async def _bring_up(
-        self, service: Service, processes: list[Supervised], waits: dict[str, asyncio.Task[None]]
+        self, service: Service, processes: list[Supervised], waits: dict[str, asyncio.Task[None]], *, urgent: bool
     ) -> None:
         for need, task in waits.items():
             try:
                 await asyncio.shield(task)
             except StoresError as error:
+                for process in processes:
+                    process.give_up(f"needs {need}, and {error.message}")
                 raise StoresError(f"{service.name} was not started, because it needs {need}") from error
+        if waits:  # it may have been stopped while it waited
+            processes = [process for process in processes if process.wanted and not self.ending]
         for process in processes:
-            process.want()
+            process.want(urgent=urgent)
         for process in processes:
             await process.until_settled()
         for process in processes:
             if process.state in BROKEN or process.problem:
                 raise StoresError(f"{process.name}: {process.problem or process.state}")
+            if not process.wanted:
+                raise StoresError(f"{process.name} was stopped before it was ready")
 
-    async def stop(self, targets: Sequence[str], *, grace: float | None = None) -> list[Supervised]:
+    async def stop(self, targets: Sequence[str]) -> list[Supervised]:
         """Stops what the targets mean; returns when all of it is gone, descendants included."""
         chosen = self.roster.select(targets)
-        await asyncio.gather(*(process.stop(grace) for process in chosen))
-        left = [process.name for process in chosen if process.state is State.FAILED]
+        await asyncio.gather(*(process.stop() for process in chosen))
+        left = [f"{process.name}: {process.problem}" for process in chosen if process.state is State.FAILED]
         if left:
-            raise StoresError(f"Not all of it could be ended: {', '.join(left)}", "See why: stores status")
+            raise StoresError("\n".join(["Not all of it could be ended", *left]), "See why: stores status")
         return chosen
 
     async def restart(self, targets: Sequence[str]) -> list[Supervised]:
         """Restarts what the targets mean and no other; without targets, all that is wanted."""
+        self._refuse_while_ending()
         chosen = self.roster.select(targets) if targets else self.running()
         for process in chosen:
             process.restart()
@@ -102,6 +114,10 @@ class Supervisor:
             raise StoresError("\n".join(failed), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
         return chosen
 
+    def _refuse_while_ending(self) -> None:
+        if self.ending:
+            raise StoresError("The supervisor is just ending", "Start it again when it is gone: stores up -d")
+
     def running(self) -> list[Supervised]:
         """The services' processes that somebody started."""
         return [process for process in self.services() if process.wanted]
@@ -110,21 +126,18 @@ class Supervisor:
         """Every process of a service: the gateway is none."""
         return (process for process in self.roster.processes.values() if process.name != GATEWAY)
 
-    def all_at_rest(self, names: Iterable[str]) -> bool:
-        """Whether nothing will happen any more by itself with these processes."""
-        known = [self.roster.processes[name] for name in names if name in self.roster.processes]
-        return all(process.state in AT_REST for process in known)
-
     async def end(self) -> None:
-        """Ends everything, the gateway last, so that its page can tell of the others' end."""
-        await asyncio.gather(*(process.stop() for process in self.services()))
+        """Ends everything, the gateway last, so that its page can tell of the others' end. Nothing starts any more."""
+        self.ending = True
+        for process in self.services():
+            process.dismiss()
+        await asyncio.gather(*(process.stop() for process in self.services()), self.roster.endings())
         if GATEWAY in self.roster.processes:
             await self.roster.processes[GATEWAY].stop()
 
     def hurry(self) -> None:
-        """A second Ctrl-C: what is being ended is killed now."""
-        for process in self.roster.processes.values():
-            process.hurry()
+        """A second Ctrl-C: all of it is killed now."""
+        self.roster.hurry()
 
     def told(self, target: str) -> dict[str, str]:
         """What a process is told by this tool: its port, the others' URLs, the CA."""
@@ -176,3 +189,8 @@ class Supervisor:
             dir=str(service.dir),
             problem=next((process.problem for process in (primary, *processes) if process.problem), ""),
         )
+
+
+def _said(result: object) -> str:
+    """What a start that failed has to say; all but a `StoresError` is a fault of this program, and keeps its name."""
+    return str(result) if isinstance(result, StoresError) else repr(result)

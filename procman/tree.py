@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from procman import proc
+from procman.seen import Seen
 
 #: The variable that every process started here carries, and its descendants with it.
 TAG = "STORES_RUN"
@@ -23,7 +24,11 @@ KILL_PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What came of the process `pid`, which began its own session, and was started at `start` with `tag`."""
+    """What came of the process `pid`, which began its own session, and was started at `start` with `tag`.
+
+    A `pid` of 0: only the tag is to be trusted. So it is where nobody saw the main process end: its PID may have been a
+    stranger's meanwhile, and what stands in the session of that number a stranger's, too.
+    """
 
     pid: int
     start: int
@@ -31,9 +36,11 @@ class Tree:
 
     def members(self) -> dict[int, int]:
         """The PIDs that live, each with its start. The main process may be gone, and its PID a stranger's by now."""
-        living = {seen.pid: seen for seen in proc.everyone() if seen.pid != os.getpid()}
+        living = {seen.pid: seen for seen in proc.everyone()}
+        for pid in tuple(_ourselves(living)):
+            del living[pid]
         leader = living.get(self.pid)
-        ours = leader is None or leader.start == self.start
+        ours = self.pid > 0 and (leader is None or leader.start == self.start)
         found = {
             pid: seen.start
             for pid, seen in living.items()
@@ -56,6 +63,7 @@ class Tree:
             now = {pid: start for pid, start in (group or members).items() if pid not in asked}
             for pid, start in now.items():
                 proc.send(pid, start, first)
+                proc.send(pid, start, signal.SIGCONT)  # one that was stopped (Ctrl-Z) hears nothing else
             asked.update(now)
             await _gone(group or members, deadline, hurry)
         patience = loop.time() + KILL_PATIENCE
@@ -65,6 +73,14 @@ class Tree:
             await _gone(members, patience, asyncio.Event())
             members = self.members()
         return members
+
+
+def _ourselves(living: Mapping[int, Seen]) -> Iterator[int]:
+    """The PIDs of this process and of those above it: `stores` may have been typed in a shell that a service opened."""
+    pid = os.getpid()
+    while pid in living:
+        yield pid
+        pid = living[pid].ppid
 
 
 _tags: dict[tuple[int, int], str] = {}
@@ -84,10 +100,12 @@ def _tag_of(pid: int, start: int) -> str:
     return tag
 
 
-def tagged(prefix: str) -> dict[int, tuple[int, str]]:
-    """Every living process whose tag begins with `prefix`: its PID, start and tag."""
-    found = {seen.pid: (seen.start, _tag_of(seen.pid, seen.start)) for seen in proc.everyone()}
-    return {pid: (start, tag) for pid, (start, tag) in found.items() if tag.startswith(prefix)}
+def tagged(prefix: str) -> list[tuple[Seen, str]]:
+    """Every living process whose tag begins with `prefix`, with its tag."""
+    living = {seen.pid: seen for seen in proc.everyone()}
+    for pid in tuple(_ourselves(living)):
+        del living[pid]
+    return [(seen, tag) for seen in living.values() if (tag := _tag_of(seen.pid, seen.start)).startswith(prefix)]
 
 
 def _group(pid: int) -> int:

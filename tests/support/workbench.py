@@ -187,7 +187,7 @@ class Site:
     @property
     def supervisor(self) -> int:
         """The PID of the supervisor that runs."""
-        return int(next(self.runtime.glob("stores/*/supervisor.lock")).read_text())
+        return int(next(self.folder.glob("state/stores/workspaces/*/supervisor.lock")).read_text().split()[0])
 
     def ours(self) -> list[psutil.Process]:
         """Every living process whose environment says that it belongs to this site."""
