@@ -20,6 +20,7 @@ from proxy_addons.remote_fallthrough import RemoteFallthrough
 from proxy_addons.route_header import RouteHeader
 from proxy_addons.streaming import Streaming
 from proxy_addons.supervisor import Supervisor
+from proxy_addons.verdict import Verdict, Verdicts
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def chain(
-    current: Current, supervisor: Supervisor, give_up: Callable[[HTTPFlow], None], answer_timeout: float | None = None
+    current: Current,
+    supervisor: Supervisor,
+    verdicts: Verdicts,
+    give_up: Callable[[HTTPFlow], None],
+    answer_timeout: float | None = None,
 ) -> list[Any]:
     """The list. A crash in any of them answers the request instead of letting it pass."""
     return [
@@ -35,6 +40,7 @@ def chain(
         for addon in (
             Streaming(),  # bodies pass as they come
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
+            Verdict(verdicts),  # unless the front has found already that its service does not answer
             LoopGuard(),  # what comes round for ever ends here
             HopByHop(),  # what concerns one connection only stays on it
             Forwarded(),  # who asked, and for what: for local services

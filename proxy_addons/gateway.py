@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-import socket
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +22,13 @@ from mitmproxy.master import Master
 
 from procman.snapshot import Snapshot
 from proxy_addons.chain import chain
+from proxy_addons.front.certificates import listening_context
+from proxy_addons.front.front import Front
+from proxy_addons.listening import Listener
 from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tls import Tls
+from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current, View
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ _LOOK_AGAIN = 0.02
 class Place:
     """Where this gateway stands: its sockets, its supervisor, its own folder."""
 
-    listeners: list[socket.socket]
+    listeners: list[Listener]
     control: Path
     state: Path
     answer_timeout: float | None = None
@@ -61,11 +65,13 @@ class Gateway:
         self._stop = asyncio.Event()
         self._proxy = proxyserver.Proxyserver()
         self._master = Master(options.Options(confdir=str(place.state)), event_loop=asyncio.get_running_loop())
-        steps = chain(self._current, self._supervisor, self._give_up, place.answer_timeout)
+        verdicts: Verdicts = {}
+        steps = chain(self._current, self._supervisor, verdicts, self._give_up, place.answer_timeout)
         self._master.addons.add(self._proxy, self._layers, self._tls, *steps)
         # server: mitmproxy shall open no port of its own; ours come with the first snapshot
         self._master.options.update(server=False, connection_strategy="lazy")
         self._server = StoresServer(StoresMode.parse("stores"), self._proxy)
+        self._front = Front(self._current, self._server, verdicts, place.answer_timeout)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -89,24 +95,30 @@ class Gateway:
             await asyncio.wait({master, watching})
 
     async def _told(self, snapshot: Snapshot) -> None:
-        ports = frozenset(listener.getsockname()[1] for listener in self._place.listeners)
+        ports = frozenset(listener.port for listener in self._place.listeners)
         view = View(snapshot, ports)
         self._tls.told(view)
         first = not hasattr(self._current, "view")
         self._current.view = view
+        self._front.view_changed()
         if first:
-            await self._server.serve(self._place.listeners)
+            if os.environ.get("STORES_FRONT") == "1":
+                await self._front.serve(self._place.listeners, listening_context(lambda: self._tls.authority))
+            else:
+                await self._server.serve([listener.socket for listener in self._place.listeners])
             # What exists now stays: the collector need not look through it again and again.
             gc.collect()
             gc.freeze()
 
     async def _drain(self) -> None:
         """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
+        self._front.stop_accepting()
         self._server.stop_accepting()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                while self._layers.busy:  # noqa: ASYNC110 - two seconds at the end of a life, and nobody tells
+                while self._front.busy or self._layers.busy:  # noqa: ASYNC110 - at the end of a life, and nobody tells
                     await asyncio.sleep(_LOOK_AGAIN)
+        self._front.close()
         for connection in list(self._proxy.connections.values()):
             if isinstance(connection, Connection):
                 connection.end()

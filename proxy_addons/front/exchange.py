@@ -25,8 +25,8 @@ Bodies are bytes without framing, except where both ends speak HTTP/1.1 and the 
 it stands on the wire. Two flags say so: ``request.framed`` (what the asker sends) and ``asker.framed`` (what it wants).
 
 A change of protocol (101, or 2xx to CONNECT) has ``response.tunnel`` set: from there on, `send` and `on_body` carry raw
-bytes, and `ended` closes one direction. For WebSocket over HTTP/2 (RFC 8441) the stream asks as HTTP/1.1 would: GET with
-``Connection: Upgrade``, ``Upgrade: websocket`` and a key, ``request.upgrade`` set.
+bytes, and `ended` closes one direction. For WebSocket over HTTP/2 (RFC 8441) the stream asks as HTTP/1.1 would: GET
+with ``Connection: Upgrade``, ``Upgrade: websocket`` and a key, ``request.upgrade`` set.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Response:
     sent it (also for HEAD and 304), Transfer-Encoding is gone.
     """
 
-    __slots__ = ("fields", "length", "raw", "reason", "status", "trailers")
+    __slots__ = ("chunked", "fields", "length", "raw", "reason", "status", "trailers")
 
     def __init__(self, status: int, reason: bytes, fields: list[Field], length: int) -> None:
         """`length`: bytes of the body that follows, 0 for none; else CHUNKED, UNTIL_CLOSE or TUNNEL."""
@@ -108,6 +108,8 @@ class Response:
         self.reason = reason
         self.fields = fields
         self.length = length
+        #: Whether the upstream said ``Transfer-Encoding: chunked``, be it for a body that does not come (HEAD).
+        self.chunked = False
         #: For HTTP/1.1 clients: the head without its last line, ready to be sent; b"": made from `fields`.
         self.raw = b""
         self.trailers: list[Field] = []
