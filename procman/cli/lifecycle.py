@@ -93,13 +93,14 @@ def _start_supervisor(place: Place) -> None:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=place.root
         )
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise _why_it_ended(place, began)
-        if place.paths.socket.exists():
-            return
-        time.sleep(0.02)
+
+    def alive() -> bool:  # of two that were started at once, one has the lock, and both commands talk to that one
+        return process.poll() is None or client.holder(place.paths) is not None
+
+    if client.wait_for_supervisor(place.paths, alive, _PATIENCE):
+        return
+    if process.poll() is not None:
+        raise _why_it_ended(place, began)
     raise StoresError(f"The supervisor does not answer after {_PATIENCE:g} s", f"See {place.paths.supervisor_log}")
 
 
@@ -117,9 +118,7 @@ def _why_it_ended(place: Place, began: int) -> StoresError:
 
 def _wait_for_socket(place: Place) -> None:
     """A supervisor that has just been started holds the lock for a moment before it listens."""
-    deadline = time.monotonic() + _PATIENCE
-    while not place.paths.socket.exists() and client.holder(place.paths) is not None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    client.wait_for_supervisor(place.paths, lambda: client.holder(place.paths) is not None, _PATIENCE)
 
 
 def down() -> None:
@@ -132,9 +131,13 @@ def down() -> None:
     """
     place = here()
     pid = client.holder(place.paths)
-    with Call(place.paths, "down") as call:
-        for told in call:
-            render.told(told)
+    try:
+        with Call(place.paths, "down") as call:
+            for told in call:
+                render.told(told)
+    except StoresError:
+        if pid is None or client.holder(place.paths) == pid:
+            raise  # else it ended before it could answer, which is what was asked for
     deadline = time.monotonic() + _PATIENCE
     while client.holder(place.paths) == pid and time.monotonic() < deadline:
         time.sleep(0.02)
