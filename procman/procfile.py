@@ -140,6 +140,7 @@ def _service(
         env=_env(table.table("env")),
         env_file=_env_file(table),
         setup=table.take("setup", str, "make setup"),
+        dir_set=bool(directory),
     )
 
 

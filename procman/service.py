@@ -41,7 +41,8 @@ class Service:
     `hosts` are relative to the workspace's domain (``netshop``, ``*.netshop``). `port` is the fixed one, or None for an
     assigned one. `remote` is an ``https://`` origin, or None where nothing remote may answer. Times are in seconds.
     `env_file` are the files that must be there; None: ``.env`` and ``.env.local``, where they are. `setup` is the
-    command that makes the folder ready to run; an empty one means that nothing has to be done.
+    command that makes the folder ready to run; an empty one means that nothing has to be done. `dir_set`: the file
+    names the folder itself.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Service:
     env: dict[str, str] = field(default_factory=dict)
     env_file: tuple[str, ...] | None = None
     setup: str = "make setup"
+    dir_set: bool = False
 
     @property
     def primary(self) -> Process:

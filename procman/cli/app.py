@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from procman.cli import completion, inside, lifecycle, look, registration
+from procman.cli import completion, inside, lifecycle, look, prepare, registration, status
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
 
@@ -80,8 +80,15 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         lifecycle.restart,
         lifecycle.down,
     ),
-    "Look": (look.status, look.logs, look.open_, inside.env, inside.exec_),
-    "The workspace": (registration.add, registration.check, registration.use, completion.completion),
+    "Look": (status.status, look.logs, look.open_, inside.env, inside.exec_),
+    "The workspace": (
+        registration.add,
+        registration.check,
+        prepare.clone,
+        prepare.setup,
+        registration.use,
+        completion.completion,
+    ),
 }
 _SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
 
@@ -89,4 +96,4 @@ for panel, verbs in _VERBS.items():
     for verb in verbs:
         name = verb.__name__.rstrip("_")
         app.command(name=name, help=shown(verb), rich_help_panel=panel, context_settings=_SETTINGS.get(name))(verb)
-app.command(name="ps", hidden=True)(look.status)  # as compose and overmind call it
+app.command(name="ps", help=shown(status.status), hidden=True)(status.status)  # as compose and overmind call it

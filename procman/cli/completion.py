@@ -24,6 +24,6 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.", show_d
       stores completion zsh > ~/.zfunc/_stores
       stores completion fish > ~/.config/fish/completions/stores.fish
     """
-    from typer.completion import get_completion_script  # noqa: PLC0415 (only here)
+    from typer._completion_shared import get_completion_script  # noqa: PLC0415 (only here; typer exports no other)
 
     typer.echo(get_completion_script(prog_name="stores", complete_var="_STORES_COMPLETE", shell=shell.value))

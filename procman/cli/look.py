@@ -5,87 +5,32 @@ from __future__ import annotations
 import re
 import time
 import webbrowser
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
 
 import typer
 
 from procman import client, log
 from procman.cli import render
 from procman.cli.arguments import Json, Targets
+from procman.cli.help import option
 from procman.cli.place import Place, here
+from procman.cli.status import snapshot
 from procman.client import Call
 from procman.errors import StoresError
-from procman.paths import Paths
-from procman.routes import Route
-from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
-from procman.state import State
-from procman.workspace import Workspace
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def status(targets: Targets = None, as_json: Json = False) -> None:
-    """Show what runs, where, and what answers each host.
-
-    Exit code 3 when nothing of it runs.
-
-    For example:
-      stores status
-      stores status netshop
-      stores status --watch          until q or Ctrl-C
-      stores status --json
-    """
-    place = here()
-    snapshot = _snapshot(place)
-    names = [service.name for service in place.workspace().select(targets)] if targets else None
-    chosen = [service for service in snapshot.services if names is None or service.name in names]
-    render.status(snapshot, chosen, as_json=as_json)
-    if not any(service.wanted for service in chosen):
-        raise typer.Exit(3)
-
-
-def _snapshot(place: Place) -> Snapshot:
-    if client.holder(place.paths) is not None:
-        return Snapshot.from_json(client.answer(place.paths, "status"))
-    return _at_rest(place.workspace(), place.paths)
-
-
-def _at_rest(workspace: Workspace, paths: Paths) -> Snapshot:
-    """What there is to say while nothing runs: what is registered."""
-    services = tuple(
-        ServiceStatus(
-            name=service.name,
-            state=State.STOPPED,
-            route=Route.FALLBACK,
-            wanted=False,
-            hosts=service.hosts,
-            urls=(),
-            processes=tuple(ProcessStatus(process.name, State.STOPPED) for process in service.processes),
-            remote=service.remote,
-            description=service.description,
-            repo=service.repo,
-            file=str(service.file),
-            dir=str(service.dir),
-        )
-        for service in workspace.services
-    )
-    remote = RemoteStatus(workspace.settings.remote.domain)
-    from certs.folder import CaFolder  # noqa: PLC0415 (a room of its own; only here)
-
-    ca_file = CaFolder(paths.ca(workspace.settings.domain)).ca_file
-    gateway = GatewayStatus(ca_file=str(ca_file) if ca_file.exists() else "")
-    return Snapshot(str(workspace.root), workspace.settings.domain, 0, gateway, DnsStatus(), remote, services)
-
-
 def logs(
     targets: Targets = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
+    follow: Annotated[bool, option("--follow", "-f", help="Go on showing new lines.")] = False,
     lines: Annotated[
-        int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines of each process.")
+        int | None, option("--lines", "-n", min=0, metavar="N", help="Only the last N lines of each process.")
     ] = None,
-    since: Annotated[str, typer.Option(help="Only lines since then: 10m, 2h30m, or 2026-11-23T09:00.")] = "",
-    grep: Annotated[str, typer.Option(help="Only lines that match the regular expression.")] = "",
+    since: Annotated[str, option(metavar="TIME", help="Only lines since then: 10m, 2h30m, or 2026-11-23T09:00.")] = "",
+    grep: Annotated[str, option(metavar="REGEX", help="Only lines that match.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show what processes wrote, merged by time.
@@ -104,28 +49,45 @@ def logs(
     except re.error as error:
         raise StoresError(f"--grep {grep}: {error}", "It is a Python regular expression.", exit_code=2) from error
     count = 100 if follow and lines is None and not since else lines
+
+    def show(line: dict[str, Any]) -> None:
+        if pattern is None or pattern.search(line["text"]):
+            render.line(line, as_json=as_json)
+
     if client.holder(place.paths) is None:
-        _stored(place, targets or [], count, after, pattern, as_json=as_json)
+        _stored(place, _logged(place, targets or []), count, after, None, show)
         return
-    with Call(place.paths, "logs", targets=targets or [], n=count, since=after, follow=follow) as call:
+    with Call(place.paths, "logs", targets=targets or [], follow=True) as call:
         for told in call:
-            if "line" in told and (pattern is None or pattern.search(told["line"]["text"])):
-                render.line(told["line"], as_json=as_json)
+            if "begins" in told:  # up to where the files are read, and from where on the supervisor tells
+                _stored(place, told["begins"], count, after, told["begins"] if follow else None, show)
+                if not follow:
+                    return
+            elif "line" in told:
+                show(told["line"])
             elif "missed" in told:
                 render.told(told)
 
 
+def _logged(place: Place, targets: list[str]) -> list[str]:
+    """The processes whose logs are meant; the gateway's belongs to all of them."""
+    services = [target for target in targets if target != "gateway"]
+    chosen = place.workspace().processes(services) if services or not targets else []
+    names = [f"{service.name}.{process.name}" for service, process in chosen]
+    return names if len(services) == len(targets) and targets else [*names, "gateway"]
+
+
 def _stored(
-    place: Place, targets: list[str], count: int | None, after: float, pattern: re.Pattern[str] | None, *, as_json: bool
+    place: Place,
+    names: Iterable[str],
+    count: int | None,
+    after: float,
+    until: dict[str, int] | None,
+    show: Callable[[dict[str, Any]], None],
 ) -> None:
-    workspace = place.workspace()
-    services = workspace.select([target.partition(".")[0] for target in targets])
-    names = [f"{service.name}.{process.name}" for service in services for process in service.processes]
-    wanted = [name for name in names if not targets or any(t == name or "." not in t for t in targets)]
-    for line in log.tail(place.paths.logs, wanted, n=count, since=after):
-        text = line.text.decode("utf-8", "surrogateescape")
-        if pattern is None or pattern.search(text):
-            render.line({"at": line.at, "name": line.name, "text": text}, as_json=as_json)
+    """What stands in the files: read here, so that it costs the supervisor nothing."""
+    for line in log.tail(place.paths.logs, names, n=count, since=after, until=until):
+        show({"at": line.at, "name": line.name, "text": line.text.decode("utf-8", "surrogateescape")})
 
 
 def _since(text: str) -> float:
@@ -153,7 +115,7 @@ def open_(name: Annotated[str, typer.Argument(help="The service.")]) -> None:
     """
     place = here()
     place.workspace().service(name)
-    service = _snapshot(place).service(name)
+    service = snapshot(place).service(name)
     if service is None or not service.urls:
         raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
     typer.echo(service.urls[0])

@@ -1,0 +1,115 @@
+"""`stores status`: what runs, what it costs, and what answers each host."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from procman import client, overview
+from procman.cli import status_table
+from procman.cli.arguments import Json, Targets
+from procman.cli.help import option
+from procman.cli.place import Place, here
+from procman.cost import Meter
+from procman.errors import StoresError
+from procman.overview import Overview
+from procman.routes import Route
+from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
+from procman.state import State
+
+
+def status(
+    targets: Targets = None,
+    watch: Annotated[bool, option("--watch", help="Go on showing it, until q or Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what runs, where, and what answers each host.
+
+    And what it costs: CPU as percent of one core, memory of each whole tree of processes, pages that are shared counted
+    once. Exit code 3 when nothing of it runs.
+
+    For example:
+      stores status
+      stores status netshop
+      stores status --watch          until q or Ctrl-C
+      stores status --json
+    """
+    place = here()
+    view = View(place, targets or [])
+    shown = view.of(snapshot(place))
+    if watch and shown.snapshot.pid:
+        from procman.cli import status_watch  # noqa: PLC0415 (threads and terminals, only here)
+
+        status_watch.watch(view, shown, as_json=as_json)
+        return
+    if as_json:
+        typer.echo(json.dumps(shown.to_json(), indent=2))
+    else:
+        sys.stdout.write("\n".join(status_table.lines(shown)) + "\n")
+    if not any(service.wanted or service.state is State.EXTERNAL for service in shown.services):
+        raise typer.Exit(3)
+
+
+class View:
+    """What one `stores status` looks at, and its meter."""
+
+    def __init__(self, place: Place, targets: list[str]) -> None:
+        self.place = place
+        self.workspace = place.workspace()
+        chosen = self.workspace.processes(targets) if targets else []
+        self._names = {service.name for service, _ in chosen}
+        self._all = not targets
+        self._meter = Meter()
+
+    def of(self, now: Snapshot, before: Overview | None = None) -> Overview:
+        """The whole picture of a snapshot. With `before` nothing is measured anew."""
+        chosen = tuple(service for service in now.services if self._all or service.name in self._names)
+        if before:
+            return Overview(now, chosen, before.costs, before.setups, before.due)
+        costs = self._meter.measure(overview.mains(now))
+        paths = self.place.paths
+        setups, due = overview.setups(self.workspace, paths), overview.due(self.workspace, paths, now)
+        return Overview(now, chosen, costs, setups, due)
+
+
+def snapshot(place: Place) -> Snapshot:
+    """From the supervisor that runs, else what the files say."""
+    if client.holder(place.paths) is None:
+        return _at_rest(place)
+    try:
+        return Snapshot.from_json(client.answer(place.paths, "status"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoresError(
+            "What runs here speaks another version's language", "Start it anew: stores down, then stores up -d"
+        ) from error
+
+
+def _at_rest(place: Place) -> Snapshot:
+    """What there is to say while nothing runs: what is registered."""
+    workspace = place.workspace()
+    services = tuple(
+        ServiceStatus(
+            name=service.name,
+            state=State.STOPPED,
+            route=Route.FALLBACK,
+            wanted=False,
+            hosts=service.hosts,
+            urls=(),
+            processes=tuple(ProcessStatus(process.name, State.STOPPED) for process in service.processes),
+            remote=service.remote,
+            description=service.description,
+            repo=service.repo,
+            file=str(service.file),
+            dir=str(service.dir),
+        )
+        for service in workspace.services
+    )
+    from certs.folder import CaFolder  # noqa: PLC0415 (a room of its own; only here)
+
+    ca_file = CaFolder(place.paths.ca(workspace.settings.domain)).ca_file
+    gateway = GatewayStatus(ca_file=str(ca_file) if ca_file.exists() else "")
+    remote = RemoteStatus(workspace.settings.remote.domain)
+    return Snapshot(str(workspace.root), workspace.settings.domain, 0, gateway, DnsStatus(), remote, services)

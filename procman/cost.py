@@ -1,0 +1,122 @@
+"""What processes cost, measured from outside of the supervisor, and only when somebody asks."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from procman import proc
+
+#: The shortest time over which CPU is measured, in seconds: the kernel counts it in steps of 10 ms.
+SHORTEST = 0.15
+
+_TAG = b"STORES_RUN="
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one process and all that came of it cost at a moment.
+
+    `cpu`: percent of one core, as `top` counts, since the measurement before. `memory`: bytes, where pages that several
+    processes share count once (Linux: PSS), else what would be free without it (USS), else RSS. `listening`: TCP ports.
+    """
+
+    cpu: float
+    memory: int
+    processes: int
+    listening: tuple[int, ...]
+
+
+class Meter:
+    """Measures; the second time it knows the CPU that was used in between."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, tuple[float, float]] = {}
+        self._at = 0.0
+
+    def measure(self, mains: Mapping[str, int]) -> dict[str, Cost]:
+        """The cost of each tree, by the name of its main process in `mains`. The first time it takes `SHORTEST`."""
+        owners = members(mains)
+        if not self._used and owners:
+            self._look(owners)
+            time.sleep(SHORTEST)
+        before, since = self._used, self._at
+        self._look(owners)
+        elapsed = max(self._at - since, 0.001)
+        listening = _listening(owners)
+        costs = {}
+        for name in mains:
+            pids = [pid for pid, owner in owners.items() if owner == name]
+            used = sum(
+                max(0.0, self._used[pid][1] - before[pid][1])
+                for pid in pids
+                if pid in self._used and before.get(pid, (0, 0))[0] == self._used[pid][0]
+            )
+            ports = tuple(sorted({port for pid in pids for port in listening.get(pid, ())}))
+            costs[name] = Cost(round(100 * used / elapsed, 1), sum(map(_memory, pids)), len(pids), ports)
+        return costs
+
+    def _look(self, pids: Iterable[int]) -> None:
+        """CPU seconds so far, with each process's start: a PID may be another one's by the next time."""
+        self._at = time.monotonic()
+        self._used = {}
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                times = process.cpu_times()
+                self._used[pid] = (process.create_time(), times.user + times.system)
+
+
+def members(mains: Mapping[str, int]) -> dict[int, str]:
+    """Every living process that came of one of the main processes, with that one's name.
+
+    By session, group and the tag in its environment; then all their descendants (see `tree`, which ends them so).
+    """
+    living = {seen.pid: seen for seen in proc.everyone()}
+    names = {pid: name for name, pid in mains.items() if pid in living}
+    tags = {tag: name for pid, name in names.items() if (tag := _tag(pid))}
+    owners: dict[int, str] = {}
+    for pid, seen in living.items():
+        owner = names.get(pid) or names.get(seen.sid) or names.get(seen.pgid) or (tags and tags.get(_tag(pid)))
+        if owner:
+            owners[pid] = owner
+    while more := {pid: owners[seen.ppid] for pid, seen in living.items() if pid not in owners and seen.ppid in owners}:
+        owners.update(more)
+    return owners
+
+
+def _tag(pid: int) -> bytes:
+    return next((part for part in proc.environ(pid).split(b"\0") if part.startswith(_TAG)), b"")
+
+
+def _memory(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        try:
+            full = process.memory_full_info()
+        except psutil.AccessDenied:
+            return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+    return int(getattr(full, "pss", 0) or full.uss)
+
+
+def _listening(pids: Iterable[int]) -> dict[int, list[int]]:
+    """The TCP ports on which each of them listens. macOS shows only root the whole table, so each is asked there."""
+    found: dict[int, list[int]] = {}
+    if sys.platform == "darwin":
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                connections = psutil.Process(pid).net_connections("tcp")
+                found[pid] = [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN and one.laddr]
+        return found
+    wanted = set(pids)
+    for one in psutil.net_connections("tcp") if wanted else ():
+        if one.status == psutil.CONN_LISTEN and one.pid in wanted and one.laddr:
+            found.setdefault(one.pid, []).append(one.laddr.port)
+    return found
