@@ -71,7 +71,8 @@ class Gateway:
         # server: mitmproxy shall open no port of its own; ours come with the first snapshot
         self._master.options.update(server=False, connection_strategy="lazy")
         self._server = StoresServer(StoresMode.parse("stores"), self._proxy)
-        self._front = Front(self._current, self._server, verdicts, place.answer_timeout)
+        context = listening_context(lambda: self._tls.authority)
+        self._front = Front(self._current, self._server, verdicts, context, place.answer_timeout)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -103,7 +104,7 @@ class Gateway:
         self._front.view_changed()
         if first:
             if os.environ.get("STORES_FRONT") == "1":
-                await self._front.serve(self._place.listeners, listening_context(lambda: self._tls.authority))
+                self._front.serve(self._place.listeners)
             else:
                 await self._server.serve([listener.socket for listener in self._place.listeners])
             # What exists now stays: the collector need not look through it again and again.

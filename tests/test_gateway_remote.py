@@ -109,15 +109,15 @@ def test_a_connection_to_the_remote_is_used_again(world):
         for _ in range(4):
             client.request("GET", "/", headers={"Host": "account.localhost"})
             client.getresponse().read()
-    assert world.remote.connections == before + 1
+    assert world.remote.connections <= before + 1  # or the one that an earlier client left
 
 
 def test_one_service_is_not_sent_over_the_others_connection(world):
     """Both lead to one address; what was verified for one name says nothing about the other."""
-    world.tell(service("account"), service("netshop"))
+    world.tell(service("one"), service("other"))
     before = world.remote.connections
-    with world.connection("account.localhost") as client:
-        for host in ("account.localhost", "netshop.localhost"):
+    with world.connection("one.localhost") as client:
+        for host in ("one.localhost", "other.localhost"):
             client.request("GET", "/", headers={"Host": host})
             client.getresponse().read()
     assert world.remote.connections == before + 2

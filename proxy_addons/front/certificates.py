@@ -7,27 +7,37 @@ import ssl
 from collections.abc import Callable
 
 from certs.authority import Authority
-from certs.tls import choose_by_name
+from procman.errors import StoresError
 from proxy_addons.front.client import HTTP1, HTTP2
 
 _log = logging.getLogger(__name__)
 
-ALPN = (HTTP2, HTTP1)
+_ALPN = (HTTP2, HTTP1)
 
 
 def listening_context(authority: Callable[[], Authority | None]) -> ssl.SSLContext:
     """For a listening socket: each client is answered by the name that it asks for, by the authority of that moment.
 
-    It holds the keys of the session tickets, so that a session can be resumed while this process lives.
+    It holds the keys of the session tickets, so that a session can be resumed while this process lives, also after the
+    renewal of a leaf. Without an authority, which whoever misses it has logged, a handshake ends in an alert.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
 
-    def choose(name: str | None) -> ssl.SSLContext:
+    def on_client_hello(tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
         ca = authority()
         if ca is None:
-            raise LookupError("there is no CA")
-        return ca.context_for(name, ALPN)
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        tls.stores_sni = name  # type: ignore[attr-defined]  # ssl tells it here and nowhere else
+        try:
+            tls.context = ca.context_for(name, _ALPN)
+        except StoresError as error:
+            _log.error("No certificate for %s: %s", name, error)
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        except Exception:  # noqa: BLE001 - Python would print it to stderr, and name no host
+            _log.exception("No certificate for %s", name)
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        return None
 
-    choose_by_name(context, choose)
+    context.sni_callback = on_client_hello
     return context

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front import policy, refusal
 from proxy_addons.front.client import Client
@@ -27,6 +27,8 @@ from proxy_addons.verdict import Verdicts
 if TYPE_CHECKING:
     from proxy_addons.mitm_server import Connection, StoresServer
 
+#: Hosts whose links are told apart before those without a link are forgotten.
+_MOST_HOSTS: Final = 256
 _NOBODY = ("127.0.0.1", 0)
 
 
@@ -36,7 +38,9 @@ class SlowPath:
     def __init__(self, server: StoresServer, verdicts: Verdicts, clock: Clock) -> None:
         self._server = server
         self._verdicts = verdicts
-        self._pool = Pool(clock)
+        self._clock = clock
+        # By host, so that a request finds the link whose other end is connected to its remote already.
+        self._pools: dict[bytes | None, Pool] = {}
         self._serving: set[asyncio.Task[None]] = set()
 
     def ask(self, request: Request, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Front.ask`
@@ -49,20 +53,29 @@ class SlowPath:
 
     def _ask(self, request: Request, asker: Asker, data: bytes, ended: bool, problem: Problem | None) -> None:  # noqa: FBT001 - as in `Front.ask`
         head = policy.head_for_mitmproxy(request)
-        link = self._pool.take()
+        pool = self._pool(request.host)
+        link = pool.take()
         if isinstance(link, _Link):
             link.verdict = problem
             link.begin(request, head, asker, data, ended)
         else:
-            Connecting(request, head, asker, self._unanswered).start(self._open(problem), data, ended)
+            Connecting(request, head, asker, self._unanswered).start(self._open(pool, problem), data, ended)
 
-    async def _open(self, problem: Problem | None) -> _Link:
+    def _pool(self, host: bytes | None) -> Pool:
+        pool = self._pools.get(host)
+        if pool is None:
+            if len(self._pools) >= _MOST_HOSTS:
+                self._pools = {host: pool for host, pool in self._pools.items() if not pool.empty}
+            pool = self._pools[host] = Pool(self._clock)
+        return pool
+
+    async def _open(self, pool: Pool, problem: Problem | None) -> _Link:
         ours, theirs = socket.socketpair()
         loop = asyncio.get_running_loop()
         try:
             reader, writer = await _streams(theirs)
             connection = self._server.accept(reader, writer)
-            link = _Link(self._pool, self._failed, connection, self._verdicts)
+            link = _Link(pool, self._failed, connection, self._verdicts)
             link.verdict = problem
             await loop.create_unix_connection(lambda: link, sock=ours)
         except BaseException:
@@ -84,7 +97,8 @@ class SlowPath:
 
     def close(self) -> None:
         """Closes the links that no request is on."""
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
 
 
 class _Link(Upstream):
