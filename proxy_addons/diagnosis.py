@@ -117,7 +117,7 @@ def diagnose(
         commands=[Command(line, does) for line, does in words.commands(problem.code, values)],
         service=name,
         state=service.state if service else "",
-        heading=f"{words.labels['service']}: {name}" if name else words.labels["detail"],
+        heading=words.labels["service"].format(service=name) if name else words.labels["detail"],
         description=service.description if service else "",
         facts=_facts(service, problem, words),
         processes=[_process(process, words) for process in service.processes] if service else [],

@@ -18,7 +18,8 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
-from proxy_addons.mitm_stream import GatewayHttpLayer, UpstreamServer
+from proxy_addons.mitm_layer import GatewayHttpLayer
+from proxy_addons.mitm_upstream import UpstreamServer
 
 #: mitmproxy lets a client have 5 connections to one upstream; the sixth event stream of a browser would hang for ever.
 _MOST_UPSTREAMS = 1024
@@ -59,10 +60,18 @@ class StoresServer(mode_servers.AsyncioServerInstance[StoresMode]):
 
     async def handle_stream(self, reader: Any, writer: Any = None) -> None:
         """One client connection, from its first byte to its end."""
-        handler = Connection(ctx.master, reader, writer, ctx.options, self.mode)
-        handler.layer = self.make_top_layer(handler.layer.context)
-        with self.manager.register_connection(handler.client.id, handler):
-            await handler.handle_client()
+        await self.attend(self.accept(reader, writer))
+
+    def accept(self, reader: Any, writer: Any) -> Connection:
+        """A client connection, to be attended to."""
+        connection = Connection(ctx.master, reader, writer, ctx.options, self.mode)
+        connection.layer = self.make_top_layer(connection.layer.context)
+        return connection
+
+    async def attend(self, connection: Connection) -> None:
+        """To its end."""
+        with self.manager.register_connection(connection.client.id, connection):
+            await connection.handle_client()
 
 
 class Connection(mode_servers.ProxyConnectionHandler):

@@ -1,9 +1,7 @@
-"""Mitmproxy's HTTP layer, subclassed so that our decision, and nothing else, says where a request goes.
+"""One request and its answer in mitmproxy's HTTP layer, where our decision, and nothing else, says where it goes.
 
-The life of a request here: its head arrives, the addons of `chain` look at it (`requestheaders`), its upstreams
-are tried in turn, and where none answers the page does. What is added beside that: a pool of upstream connections per
-client connection that forgets what is closed (mitmproxy's grows for ever and remembers failed attempts), keep-alive
-towards the upstream for HTTP/2 clients too, tunnels that say when they cannot be made.
+Its head arrives, the addons of `chain` look at it (`requestheaders`), its upstreams are tried in turn, and where none
+answers, or one breaks off before its answer began, the page does. CONNECT gets a tunnel, or an end here.
 
 Internal classes, pinned versions: `tests/test_gateway_mitmproxy.py` says which of them moved.
 """
@@ -18,20 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mitmproxy import http
-from mitmproxy.connection import ConnectionState, Server
-from mitmproxy.proxy import commands, events, layer, tunnel
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import tcp, tls
-from mitmproxy.proxy.layers.http import (
-    DropStream,
-    GetHttpConnection,
-    GetHttpConnectionCompleted,
-    HttpLayer,
-    HTTPMode,
-    HttpStream,
-    RegisterHttpConnection,
-    SendHttp,
-)
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.layers import tcp
+from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
@@ -42,14 +29,13 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
 from proxy_addons import problem
-from proxy_addons.decision import Decision, Upstream, decide, decision_of
-from proxy_addons.mitm_http1 import ClientHttp1, ClientHttp2, Commands, UpstreamHttp1, error_response, is_interim
+from proxy_addons.decision import Decision, decide, decision_of
+from proxy_addons.mitm_http1 import Commands, error_response, is_interim
+from proxy_addons.mitm_upstream import OpenUpstream, UpstreamServer
 from proxy_addons.problem import Problem
 
 #: Keys of `flow.metadata`: the request line named a whole URL; the answer took too long; CONNECT's way.
 ABSOLUTE_FORM, TIMED_OUT, TUNNEL, EXPECT = "stores.absolute", "stores.timed-out", "stores.tunnel", "stores.expect"
-#: Seconds that a free upstream connection is used again. Node closes after 5, and a request must not meet that.
-_KEEP_FREE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +45,11 @@ class Tunnel:
     addresses: tuple[tuple[str, int], ...]
 
 
-class UpstreamServer(Server):
-    """A connection to an upstream, with the time that it may take to come about."""
-
-    connect_timeout: float = 10.0
-    timed_out: bool = False
-
-
 @dataclass
 class FallbackHook(commands.StartHook):
     """No upstream answers this flow. An addon sets ``flow.response``."""
 
     flow: http.HTTPFlow
-
-
-_NOWHERE = Upstream(("", 0))
-
-
-@dataclass(eq=False)
-class OpenUpstream(GetHttpConnection):
-    """Asks the HTTP layer for a connection to `upstream`, or for a free one to any of `alternatives`."""
-
-    upstream: Upstream = _NOWHERE
-    alternatives: tuple[Upstream, ...] = ()
-    server: UpstreamServer | None = None
-
-    __hash__ = GetHttpConnection.__hash__
 
 
 class GatewayStream(HttpStream):
@@ -187,94 +152,3 @@ class GatewayStream(HttpStream):
 def _passed(decision: Decision, failure: Problem) -> Decision:
     """Foreign traffic keeps its route of None, so that its plain answer gets no header of ours."""
     return Decision(None, decision.site, problem=failure)
-
-
-class GatewayHttpLayer(HttpLayer):
-    """One client connection."""
-
-    def __init__(self, context: Context) -> None:
-        # "regular": the destination is in each request (its URL, :authority or Host), and CONNECT is understood
-        super().__init__(context, HTTPMode.regular)
-        self._pool: dict[Server, _UpstreamLayer] = {}
-
-    def _handle_event(self, event: events.Event) -> Commands:
-        if isinstance(event, events.Start):
-            http2 = self.context.client.alpn == b"h2"
-            self.connections[self.context.client] = (ClientHttp2 if http2 else ClientHttp1)(self.context.fork())
-        elif isinstance(event, events.ConnectionEvent) and event.connection not in self.connections:
-            return  # the last word of an upstream that was pruned
-        yield from super()._handle_event(event)
-
-    def make_stream(self, stream_id: int) -> Commands:
-        """A new request."""
-        self._prune()
-        self.streams[stream_id] = GatewayStream(self.context.fork(), stream_id)
-        yield from self.event_to_child(self.streams[stream_id], events.Start())
-
-    def _prune(self) -> None:
-        """Forgets closed upstreams that no request uses: mitmproxy keeps them, and looks through them every time."""
-        used = {stream.context.server for stream in self.streams.values()}
-        for connection in [
-            connection
-            for connection in self.connections
-            if isinstance(connection, Server)
-            and connection.state is ConnectionState.CLOSED
-            and connection not in used
-            and connection not in self.waiting_for_establishment
-        ]:
-            del self.connections[connection]
-            self._pool.pop(connection, None)
-
-    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> Commands:  # noqa: ARG002 - mitmproxy's
-        """A free connection to one of the alternatives, else a new one."""
-        if not isinstance(event, OpenUpstream):
-            raise TypeError("only GatewayStream asks for connections")
-        free = self._free(event)
-        if free is not None:
-            stream = self.command_sources.pop(event)
-            yield from self.event_to_child(stream, GetHttpConnectionCompleted(event, (free, None)))
-            return
-        context = self.context.fork()
-        context.server = event.server = UpstreamServer(address=event.address)
-        context.server.connect_timeout = event.upstream.connect_timeout
-        stack = tunnel.LayerStack()
-        if event.upstream.tls_name is not None:
-            context.server.sni = event.upstream.tls_name
-            context.server.alpn_offers = (b"http/1.1",)
-            stack /= tls.ServerTLSLayer(context)
-        self._pool[context.server] = upstream = _UpstreamLayer(context, event.upstream)
-        stack /= upstream
-        self.connections[context.server] = stack[0]
-        self.waiting_for_establishment[context.server].append(event)
-        yield from self.event_to_child(stack[0], events.Start())
-
-    def _free(self, event: OpenUpstream) -> Server | None:
-        oldest = time.monotonic() - _KEEP_FREE
-        for connection, upstream in self._pool.items():
-            if upstream.upstream in event.alternatives and connection.connected and upstream.take(oldest):
-                return connection
-        return None
-
-
-class _UpstreamLayer(layer.Layer):
-    """Opens one upstream connection and then speaks HTTP/1.1 on it."""
-
-    def __init__(self, context: Context, upstream: Upstream) -> None:
-        super().__init__(context)
-        self.upstream = upstream
-        self._http: UpstreamHttp1 | None = None
-
-    def take(self, oldest: float) -> bool:
-        """Takes it for a request, if it has been free since `oldest` at the earliest."""
-        if self._http is None or self._http.free_since is None or self._http.free_since < oldest:
-            return False
-        self._http.free_since = None
-        return True
-
-    def _handle_event(self, event: events.Event) -> Commands:
-        error = yield commands.OpenConnection(self.context.server)
-        if not error:
-            self._http = UpstreamHttp1(self.context)
-            self._handle_event = self._http.handle_event  # type: ignore[method-assign]
-            yield from self._http.handle_event(event)
-        yield RegisterHttpConnection(self.context.server, error)

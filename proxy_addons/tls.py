@@ -19,9 +19,10 @@ from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
 from certs import system_roots
-from certs.authority import Authority
+from certs.authority import CACHE_LIMIT, Authority
 from certs.folder import CaFolder
 from certs.leaf import Leaf
+from procman.errors import StoresError
 from proxy_addons.view import View
 
 _log = logging.getLogger(__name__)
@@ -54,27 +55,52 @@ class Tls(tlsconfig.TlsConfig):
         """Instead of mitmproxy's, which makes the store."""
 
     def told(self, view: View) -> None:
-        """Follows a new snapshot: another CA folder, another CA to trust for the remote."""
+        """Follows a new snapshot: another CA folder, another CA to trust for the remote.
+
+        What fails here is logged, and costs TLS only: plain HTTP is served all the same.
+        """
         snapshot = view.snapshot
         if snapshot.gateway.ca_file != self._ca_file:
             self._ca_file = snapshot.gateway.ca_file
-            self._authority = Authority.load_or_create(ca_folder(Path(self._ca_file)), snapshot.domain)
+            self._authority = _authority(Path(self._ca_file), snapshot.domain) if self._ca_file else None
             self._contexts.clear()
-        bundle = trusted_roots(self._folder, snapshot.remote.ca)
+        try:
+            bundle = trusted_roots(self._folder, snapshot.remote.ca)
+        except OSError as error:
+            _log.error("No remote can be trusted, for the roots cannot be put together: %s", error)
+            return
         if ctx.options.ssl_verify_upstream_trusted_ca != bundle:
             ctx.options.update(ssl_verify_upstream_trusted_ca=bundle)
 
+    @property
+    def authority(self) -> Authority | None:
+        """Who issues certificates now; None while there is nobody."""
+        return self._authority
+
     def tls_start_client(self, tls_start: TlsData) -> None:
-        """Serves the leaf for the name that the client asked for."""
+        """Serves the leaf for the name that the client asked for. Without one, mitmproxy ends the connection."""
         if self._authority is None:
-            _log.error("No CA: a client that speaks TLS is turned away.")
             return
-        leaf = self._authority.leaf(tls_start.context.client.sni)
+        try:
+            leaf = self._authority.leaf(tls_start.context.client.sni)
+        except StoresError as error:
+            _log.error("%s (%s)", error.message, error.hint)
+            return
         known = self._contexts.get(leaf.names)
         if known is None or known[0] is not leaf:
+            if len(self._contexts) >= CACHE_LIMIT:
+                self._contexts.clear()
             known = self._contexts[leaf.names] = (leaf, context_of(leaf))
         tls_start.ssl_conn = SSL.Connection(known[1])
         tls_start.ssl_conn.set_accept_state()
+
+
+def _authority(ca_file: Path, domain: str) -> Authority | None:
+    try:
+        return Authority.load_or_create(ca_folder(ca_file), domain)
+    except StoresError as error:
+        _log.error("%s (%s)", error.message, error.hint)
+        return None
 
 
 def ca_folder(ca_file: Path) -> Path:

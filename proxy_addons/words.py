@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from proxy_addons.problem import Code
 PAGES = Path(__file__).parent / "pages"
 #: The first one is for who asks for none of them.
 LANGUAGES = ("en", "ja")
+#: A Japanese particle belongs to the word before it, also where that is a Latin one with a space behind it.
+_PARTICLE = re.compile("\\} (?=[ぁ-ん])")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -31,11 +34,11 @@ class Words:
 
     def title(self, code: Code, values: dict[str, str]) -> str:
         """What is wrong, in one line."""
-        return str(self._codes[code]["title"]).format_map(values)
+        return _unbroken(self._codes[code]["title"]).format_map(values)
 
     def text(self, code: Code, values: dict[str, str]) -> str:
         """What is wrong, in a sentence or two."""
-        return str(self._codes[code]["text"]).format_map(values)
+        return _unbroken(self._codes[code]["text"]).format_map(values)
 
     def commands(self, code: Code, values: dict[str, str]) -> list[tuple[str, str]]:
         """What to type, and what it does."""
@@ -47,6 +50,10 @@ class Words:
             if seconds >= length or unit == "seconds":
                 return self.labels[unit].format(n=int(seconds // length))
         raise AssertionError
+
+
+def _unbroken(template: str) -> str:
+    return _PARTICLE.sub("}\N{NO-BREAK SPACE}", template)
 
 
 @functools.cache

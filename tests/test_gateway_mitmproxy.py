@@ -22,14 +22,14 @@ with warnings.catch_warnings():
     from mitmproxy.proxy.layers.http import _events, _hooks, _http1, _http2
 
     import proxy_addons.lean_import  # noqa: F401 - before mitmproxy, as in the gateway
-    from proxy_addons import mitm_http1, mitm_server, mitm_stream
+    from proxy_addons import mitm_http1, mitm_layer, mitm_server, mitm_stream, mitm_upstream
 
 SIGNATURES = [
-    ("mitm_stream", http.HttpLayer.__init__, ["self", "context", "mode"]),
-    ("mitm_stream", http.HttpLayer.make_stream, ["self", "stream_id"]),
-    ("mitm_stream", http.HttpLayer.get_connection, ["self", "event", "reuse"]),
-    ("mitm_stream", http.HttpLayer.register_connection, ["self", "command"]),
-    ("mitm_stream", http.HttpLayer.event_to_child, ["self", "child", "event"]),
+    ("mitm_layer", http.HttpLayer.__init__, ["self", "context", "mode"]),
+    ("mitm_layer", http.HttpLayer.make_stream, ["self", "stream_id"]),
+    ("mitm_layer", http.HttpLayer.get_connection, ["self", "event", "reuse"]),
+    ("mitm_layer", http.HttpLayer.register_connection, ["self", "command"]),
+    ("mitm_layer", http.HttpLayer.event_to_child, ["self", "child", "event"]),
     ("mitm_stream", http.HttpStream.__init__, ["self", "context", "stream_id"]),
     ("mitm_stream", http.HttpStream.state_wait_for_request_headers, ["self", "event"]),
     ("mitm_stream", http.HttpStream.start_request_stream, ["self"]),
@@ -39,7 +39,7 @@ SIGNATURES = [
     ("mitm_stream", http.HttpStream.handle_connect_finish, ["self"]),
     ("mitm_stream", http.HttpStream.send_response, ["self", "already_streamed"]),
     ("mitm_stream", tcp.TCPLayer.__init__, ["self", "context", "ignore"]),
-    ("mitm_stream", tls.ServerTLSLayer.__init__, ["self", "context", "conn"]),
+    ("mitm_layer", tls.ServerTLSLayer.__init__, ["self", "context", "conn"]),
     ("mitm_http1", _http1.Http1Server.__init__, ["self", "context"]),
     ("mitm_http1", _http1.Http1Server.read_headers, ["self", "event"]),
     ("mitm_http1", _http1.Http1Server.send, ["self", "event"]),
@@ -109,9 +109,9 @@ def test_the_body_reader_is_an_attribute_that_is_set_after_each_head():
 
 
 def test_the_classes_that_we_derive_from_can_still_be_derived_from():
-    assert issubclass(mitm_stream.UpstreamServer, Server)
-    assert issubclass(mitm_stream.GatewayHttpLayer, layer.Layer)
-    assert issubclass(mitm_stream._UpstreamLayer, layer.Layer)
+    assert issubclass(mitm_upstream.UpstreamServer, Server)
+    assert issubclass(mitm_layer.GatewayHttpLayer, layer.Layer)
+    assert issubclass(mitm_upstream.UpstreamLayer, layer.Layer)
     assert issubclass(mitm_http1.UpstreamHttp1, _http1.Http1Client)
     assert isinstance(mode_specs.ProxyMode.parse("stores"), mitm_server.StoresMode)
     assert mitm_stream.FallbackHook.name == "fallback"

@@ -52,7 +52,7 @@ def test_a_browser_gets_html_that_answers_the_four_questions(world):
         "line 10",
     ):
         assert said in answer.text, said
-    assert "line 9\n" not in answer.text  # the last twenty
+    assert "line 9\n" not in answer.text.replace("line 29\n", "")  # the last twenty
     assert "<script" not in answer.text
 
 
@@ -61,7 +61,7 @@ def test_a_japanese_browser_gets_japanese(world):
     answer = world.get("register.localhost", headers={**BROWSER, "Accept-Language": "ja,en-US;q=0.7,en;q=0.3"})
     assert answer["Content-Language"] == "ja"
     assert '<html lang="ja">' in answer.text
-    assert "register は起動していません" in answer.text
+    assert "register\N{NO-BREAK SPACE}は起動していません" in answer.text
 
 
 def test_a_language_that_we_lack_falls_back_to_the_next_wanted(world):

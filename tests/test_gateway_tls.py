@@ -1,10 +1,11 @@
 """TLS towards clients: our CA's leaves by name, at any depth, with HTTP/2."""
 
 import ssl
+from dataclasses import replace
 
 import pytest
 
-from tests.gateway_world import one_world, service
+from tests.gateway_world import World, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 
@@ -67,6 +68,22 @@ def test_old_versions_are_refused(world, version):
         context.minimum_version = context.maximum_version = version
     with world.socket("http", port=world.https) as plain, pytest.raises((ssl.SSLError, OSError)):
         context.wrap_socket(plain, server_hostname="netshop.localhost")
+
+
+def test_a_damaged_ca_costs_tls_only(tmp_path):
+    (tmp_path / "damaged" / "authority").mkdir(parents=True, mode=0o700)
+    (tmp_path / "damaged" / "authority" / "root.pem").write_text("nonsense")
+    world = World(tmp_path, [service("netshop")])
+    try:
+        gateway = replace(world.snapshot.gateway, ca_file=str(tmp_path / "damaged" / "authority" / "root.pem"))
+        world.tell(service("netshop"), gateway=gateway)
+        assert world.get("netshop.localhost").route == "remote"
+        with pytest.raises((ssl.SSLError, OSError)):
+            world.socket("https", "netshop.localhost")
+        assert "Traceback" not in world.stderr()
+        assert "local CA" in world.stderr()
+    finally:
+        world.close()
 
 
 def test_plain_http_on_the_https_port_is_answered_all_the_same(world):
