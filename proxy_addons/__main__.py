@@ -31,15 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     # The supervisor puts time and name before each line.
     logging.basicConfig(level=chosen.log_level, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
-        ports = {"http": chosen.http, "https": chosen.https}
-        listeners = listening.inherited(os.environ.get("STORES_LISTEN", "")) or listening.bound(ports)
+        ports = [port for port in (chosen.http, chosen.https) if port is not None]
+        sockets = listening.inherited(os.environ.get("STORES_LISTEN", "")) or listening.bound(ports)
     except (OSError, ValueError) as error:
         parser.exit(1, f"The gateway cannot listen: {error}\n")
-    if not listeners:
+    if not sockets:
         parser.error("name a port: --http 8080 --https 8443")
     from proxy_addons.gateway import Place  # noqa: PLC0415 - half a second, which no wrong command line shall cost
 
-    place = Place(listeners, Path(control), Path(state), chosen.answer_timeout)
+    place = Place(sockets, Path(control), Path(state), chosen.answer_timeout)
     place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(place))

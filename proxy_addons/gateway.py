@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ from procman.snapshot import Snapshot
 from proxy_addons.chain import chain
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
-from proxy_addons.listening import Listener
 from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tls import Tls
@@ -47,7 +47,7 @@ _LOOK_AGAIN = 0.02
 class Place:
     """Where this gateway stands: its sockets, its supervisor, its own folder."""
 
-    listeners: list[Listener]
+    listeners: list[socket.socket]
     control: Path
     state: Path
     answer_timeout: float | None = None
@@ -96,7 +96,7 @@ class Gateway:
             await asyncio.wait({master, watching})
 
     async def _told(self, snapshot: Snapshot) -> None:
-        ports = frozenset(listener.port for listener in self._place.listeners)
+        ports = frozenset(listener.getsockname()[1] for listener in self._place.listeners)
         view = View(snapshot, ports)
         self._tls.told(view)
         first = not hasattr(self._current, "view")
@@ -106,7 +106,7 @@ class Gateway:
             if os.environ.get("STORES_FRONT") == "1":
                 self._front.serve(self._place.listeners)
             else:
-                await self._server.serve([listener.socket for listener in self._place.listeners])
+                await self._server.serve(self._place.listeners)
             # What exists now stays: the collector need not look through it again and again.
             gc.collect()
             gc.freeze()

@@ -3,56 +3,37 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
 _BACKLOG = 1024
-_SCHEMES = {"http": False, "https": True}
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One listening socket, and whether TLS is spoken on it."""
-
-    socket: socket.socket
-    tls: bool
-
-    @property
-    def port(self) -> int:
-        """Its number."""
-        return int(self.socket.getsockname()[1])
-
-
-def inherited(description: str) -> list[Listener]:
+def inherited(description: str) -> list[socket.socket]:
     """The sockets that STORES_LISTEN names, ``http=3,http=4,https=5``: bound and listening already.
 
-    Raises ``ValueError`` for text of another form, ``OSError`` for a number that is no open socket.
+    The word before ``=`` is for the reader: what a client speaks is seen from its first bytes, on every socket. Raises
+    ``ValueError`` for text of another form, ``OSError`` for a number that is no open socket.
     """
-    listeners = []
+    sockets = []
     for part in filter(None, (part.strip() for part in description.split(","))):
         scheme, _, number = part.partition("=")
-        if scheme not in _SCHEMES or not number.isdecimal():
+        if scheme not in {"http", "https"} or not number.isdecimal():
             raise ValueError(f'"{part}" is not http=NUMBER or https=NUMBER')
-        listeners.append(Listener(_prepared(socket.socket(fileno=int(number))), _SCHEMES[scheme]))
-    return listeners
+        sockets.append(_prepared(socket.socket(fileno=int(number))))
+    return sockets
 
 
-def bound(ports: dict[str, int | None]) -> list[Listener]:
-    """Sockets bound here, on 127.0.0.1 and, where there is one, ::1; never on an address that others can reach.
-
-    `ports`: a scheme's port; None for a scheme that is not served.
-    """
-    listeners = []
-    for scheme, port in ports.items():
-        if port is None:
-            continue
-        tls = _SCHEMES[scheme]
-        first = Listener(_listen(socket.AF_INET, ("127.0.0.1", port)), tls)
-        listeners.append(first)
+def bound(ports: Iterable[int]) -> list[socket.socket]:
+    """Sockets bound here, on 127.0.0.1 and, where there is one, ::1; never on an address that others can reach."""
+    sockets = []
+    for port in ports:
+        listener = _listen(socket.AF_INET, ("127.0.0.1", port))
+        sockets.append(listener)
         # The same number for both families, also where 0 asked for any. A machine may have no IPv6.
         with suppress(OSError):
-            listeners.append(Listener(_listen(socket.AF_INET6, ("::1", first.port)), tls))
-    return listeners
+            sockets.append(_listen(socket.AF_INET6, ("::1", listener.getsockname()[1])))
+    return sockets
 
 
 def _listen(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:

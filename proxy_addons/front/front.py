@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,6 @@ from proxy_addons.front.clock import Clock
 from proxy_addons.front.dispatch import Dispatch
 from proxy_addons.front.door import Door
 from proxy_addons.front.slow_path import SlowPath
-from proxy_addons.listening import Listener
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current
 
@@ -43,10 +43,10 @@ class Front:
         self._clients = Clients(self._dispatch, self._clock)
         self._door = Door(self._clients, context)
 
-    def serve(self, listeners: list[Listener]) -> None:
+    def serve(self, listeners: list[socket.socket]) -> None:
         """Accepts connections on all of them."""
         for listener in listeners:
-            self._door.open(listener.socket)
+            self._door.open(listener)
 
     def view_changed(self) -> None:
         """The next request of every connection is looked up anew."""
