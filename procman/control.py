@@ -49,6 +49,7 @@ class Control:
             "run": self._run,
             "logs": self._show_logs,
             "environment": self._environment,
+            "probe": self._probe,
             "down": self._down,
         }
 
@@ -106,6 +107,7 @@ class Control:
         )
 
     async def _status(self, conversation: Conversation) -> Any:  # noqa: ARG002 (every verb takes one)
+        await self._supervisor.probe([])
         return self._supervisor.snapshot().to_json()
 
     async def _watch(self, conversation: Conversation) -> Any:
@@ -216,6 +218,11 @@ class Control:
             gone.cancel()
             telling.cancel()
         return True
+
+    async def _probe(self, conversation: Conversation) -> Any:
+        """Who answers for services that do not run here may have changed: asked by whoever is about to say so."""
+        found = await self._supervisor.probe(conversation.targets)
+        return [{"name": process.name, "state": process.state, "pid": process.pid} for process in found]
 
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""

@@ -14,7 +14,7 @@ from procman.state import State
 from procman.supervisor import Supervisor
 from procman.workspace import Workspace
 
-_OVER = frozenset({State.FAILED, State.EXITED, State.STOPPED})
+_OVER = frozenset({State.FAILED, State.EXITED, State.STOPPED, State.EXTERNAL})
 
 
 def display(loop: asyncio.AbstractEventLoop, workspace: Workspace, environ: Mapping[str, str]) -> Display:
@@ -26,22 +26,24 @@ def display(loop: asyncio.AbstractEventLoop, workspace: Workspace, environ: Mapp
 
 async def run(supervisor: Supervisor, targets: Sequence[str], screen: Display) -> int:
     """Starts the targets; returns the exit code once nothing that runs will do anything more by itself."""
+    started = True
     try:
         await supervisor.start(targets)
     except StoresError as error:
+        started = False
         screen.note("stores", f"{error.message}\n{error.hint}")
     _tell_urls(supervisor, screen)
     services = list(supervisor.services())
     await supervisor.bell.until(lambda: all(process.state in _OVER for process in services))
-    return _exit_code(services)
+    return _exit_code(services, started=started)
 
 
-def _exit_code(processes: Sequence[Supervised]) -> int:
-    """The first failing child's; of one that a signal ended, as shells count it; 1 where none could be started."""
+def _exit_code(processes: Sequence[Supervised], *, started: bool) -> int:
+    """The first failing child's; of one that a signal ended, as shells count it; 1 where one could not be started."""
     for process in processes:
         if process.exit_code:
             return process.exit_code if process.exit_code > 0 else 128 - process.exit_code
-    return int(any(process.state is State.FAILED for process in processes))
+    return int(not started or any(process.state is State.FAILED for process in processes))
 
 
 def _tell_urls(supervisor: Supervisor, screen: Display) -> None:

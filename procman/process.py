@@ -61,6 +61,7 @@ class Supervised:
         self.restarts = 0
         self.since = time.time()
         self.on_terminal = plan.terminal
+        self.external: int | None = None
         self._floor = floor
         self._tree: Tree | None = None
         self._ended: asyncio.Future[int | None] | None = None
@@ -88,7 +89,9 @@ class Supervised:
 
     @property
     def pid(self) -> int | None:
-        """The main process, while there is one."""
+        """The main process, while there is one; or the one that somebody started by hand in its place."""
+        if self.state is State.EXTERNAL:
+            return self.external or None
         return (self._tree.pid or None) if self._tree and self.state in ALIVE else None
 
     @property
@@ -137,12 +140,26 @@ class Supervised:
         """Stops it, and starts it again; `until_settled` waits for the end of both."""
         self._wish(wanted=True)
         self._urgent = True
-        if self.state in {*ALIVE, State.BACKOFF}:
+        if self._tree or self.state is State.BACKOFF:
             self._dismiss_now()
         self._lead()
 
+    def run_outside(self, pid: int | None) -> None:
+        """Its port is held by a process that was not started here; 0: whose, cannot be known; None: no longer."""
+        if self._task and not self._task.done():
+            return
+        self.external = pid
+        if pid is not None:
+            self._wish(wanted=False)
+            self.exit, self.exit_code, self.problem = "", None, ""
+            self._to(State.EXTERNAL)
+        elif self.state is State.EXTERNAL:
+            self._to(State.STOPPED)
+
     def dismiss(self) -> None:
         """It shall run no longer. `until_gone` waits for the end."""
+        if self.state is State.EXTERNAL:
+            return  # not ours to end
         self._wish(wanted=False)
         if self._task is None or self._task.done():
             self._come_to_rest()

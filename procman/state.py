@@ -37,7 +37,7 @@ _MOVES: dict[State, frozenset[State]] = {
     State.STOPPING: frozenset({State.STOPPED, State.BACKOFF, State.FAILED, State.EXITED, State.QUEUED}),
     State.BACKOFF: frozenset({State.QUEUED, State.STOPPED}),
     State.FAILED: frozenset({State.QUEUED, State.STOPPED, State.EXTERNAL}),
-    State.EXITED: frozenset({State.QUEUED, State.STOPPED}),
+    State.EXITED: frozenset({State.QUEUED, State.STOPPED, State.EXTERNAL}),
     State.EXTERNAL: frozenset({State.STOPPED, State.QUEUED}),
 }
 

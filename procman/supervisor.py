@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from procman import plans
+from procman import plans, ports
 from procman.bell import Bell
 from procman.errors import StoresError
+from procman.external import Externals
 from procman.plans import Circumstances
 from procman.process import Supervised
 from procman.roster import GATEWAY, Roster
@@ -41,6 +42,7 @@ class Supervisor:
     down: asyncio.Event = field(default_factory=asyncio.Event)
     hearers: set[Callable[[str, bytes], None]] = field(default_factory=set)
     ending: bool = False
+    externals: Externals = field(default_factory=Externals)
 
     async def start(self, targets: Sequence[str], *, needs: bool = True, urgent: bool = False) -> list[Supervised]:
         """Starts what the targets mean, each service after those that it needs are ready. Returns the processes.
@@ -52,10 +54,12 @@ class Supervisor:
         named = {process.name.partition(".")[0] for process in chosen if process.name != GATEWAY}
         services = [service for service in self.roster.workspace.services if service.name in named]
         before = self.roster.workspace.with_needs(services) if needs else tuple(services)
+        await self.externals.probe(self.roster.primary(service.name) for service in before)
         tasks: dict[str, asyncio.Task[None]] = {}
         for service in before:  # each stands after what it needs
             wanted = [process for process in chosen if process.name.startswith(f"{service.name}.")]
             wanted = wanted or self.roster.of_service(service.name)
+            wanted = [process for process in wanted if process.state is not State.EXTERNAL]  # it answers already
             waits = {need: tasks[need] for need in service.needs if need in tasks}
             if any(not task.done() for task in waits.values()):
                 for process in wanted:
@@ -67,7 +71,30 @@ class Supervisor:
         problems = [_said(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
         if problems:
             raise StoresError("\n".join(problems), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
+        await self._refuse_external(chosen, targets, "End that one first; as long as it runs, requests go to it")
         return chosen
+
+    async def _refuse_external(self, chosen: Iterable[Supervised], targets: Sequence[str], hint: str) -> None:
+        """Whoever named a process that was started by hand is told whose it is; whoever said `all` did not mean it."""
+        named = [
+            process
+            for process in chosen
+            if process.state is State.EXTERNAL and {process.name, process.name.partition(".")[0]} & set(targets)
+        ]
+        if named:
+            said = await asyncio.gather(*(asyncio.to_thread(ports.holder, process.plan.port or 0) for process in named))
+            lines = [
+                f"{process.name} was started by hand, and not here: its port {process.plan.port} is held by {holder}"
+                for process, holder in zip(named, said, strict=True)
+            ]
+            raise StoresError("\n".join(lines), hint)
+
+    async def probe(self, targets: Sequence[str]) -> list[Supervised]:
+        """Looks whether somebody else answers for the targets' services. Returns the processes that requests go to."""
+        names = dict.fromkeys(process.name.partition(".")[0] for process in self.roster.select(targets))
+        primaries = [self.roster.primary(name) for name in names if name != GATEWAY]
+        await self.externals.probe(primaries)
+        return primaries
 
     async def _bring_up(
         self, service: Service, processes: list[Supervised], waits: dict[str, asyncio.Task[None]], *, urgent: bool
@@ -94,16 +121,21 @@ class Supervisor:
     async def stop(self, targets: Sequence[str]) -> list[Supervised]:
         """Stops what the targets mean; returns when all of it is gone, descendants included."""
         chosen = self.roster.select(targets)
+        await self.externals.probe(process for process in chosen if process.name != GATEWAY)
         await asyncio.gather(*(process.stop() for process in chosen))
         left = [f"{process.name}: {process.problem}" for process in chosen if process.state is State.FAILED]
         if left:
             raise StoresError("\n".join(["Not all of it could be ended", *left]), "See why: stores status")
+        await self._refuse_external(chosen, targets, "End it where it was started")
         return chosen
 
     async def restart(self, targets: Sequence[str]) -> list[Supervised]:
         """Restarts what the targets mean and no other; without targets, all that is wanted."""
         self._refuse_while_ending()
         chosen = self.roster.select(targets) if targets else self.running()
+        await self.externals.probe(process for process in chosen if process.name != GATEWAY)
+        await self._refuse_external(chosen, targets, "End it where it was started, then: stores start")
+        chosen = [process for process in chosen if process.state is not State.EXTERNAL]
         for process in chosen:
             process.restart()
         await asyncio.gather(*(process.until_settled() for process in chosen))
@@ -175,7 +207,9 @@ class Supervisor:
         wanted = any(process.wanted for process in processes)
         return ServiceStatus(
             name=service.name,
-            state=summary([process.state for process in processes if process.wanted or not wanted]),
+            state=summary([process.state for process in processes if process.wanted or not wanted])
+            if wanted or primary.state is not State.EXTERNAL
+            else State.EXTERNAL,
             route=route_of(primary.state, wanted=primary.wanted, remote=service.remote is not None),
             wanted=wanted,
             hosts=service.hosts,

@@ -19,8 +19,14 @@ def shop(site: Site) -> Site:
     (site.root / "shop/.env").write_text(
         "FROM_FILE='it''s here'\nQUOTE=\"a 'b' \\\"c\\\" $HOME\nd\"\n".replace("''", "")
     )
-    site.service("netshop", "web: sleep 600\nworker: sleep 600\n", dir="shop", ready={"log": ""}, env={"OWN": "table"})
-    site.service("reserve", "web: sleep 600\n", ready={"log": ""})
+    site.service(
+        "netshop",
+        "web: echo up; exec sleep 600\nworker: sleep 600\n",
+        dir="shop",
+        ready={"log": "up"},
+        env={"OWN": "table"},
+    )
+    site.service("reserve", "web: echo up; exec sleep 600\n", ready={"log": "up"})
     return site
 
 

@@ -124,7 +124,7 @@ def test_a_mistake_in_a_file_keeps_its_service_from_starting_and_no_other(site: 
     (site.root / "shop").mkdir()
     (site.root / "shop/.env").write_text("A=1\nno variable at all\n")
     registered(site)
-    site.service("reserve", "web: sleep 600\n", dir="shop", ready={"log": ""})
+    site.service("reserve", "web: sleep 600\n", dir="shop")
     done = site.stores("up", "-d")
     assert done.returncode == 1
     assert f"{site.root}/shop/.env:2: not a line of a .env file" in done.stderr

@@ -14,7 +14,7 @@ def makefile(site: Site, name: str, *recipe: str) -> Path:
     folder.mkdir(exist_ok=True)
     lines = "".join(f"\t{line}\n" for line in recipe)
     (folder / "Makefile").write_text(f"setup:\n{lines}\ndev:\n\tsleep 600\n")
-    site.service(name, "web: sleep 600\n", dir=name, ready={"log": ""})
+    site.service(name, "web: sleep 600\n", dir=name)
     return folder
 
 
