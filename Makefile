@@ -43,7 +43,7 @@ bench: $(STAMP)  ## measure, beside peers, and write the tables that docs/ inclu
 
 lock:  ## make requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --python-version 3.11 pyproject.toml --group dev --output-file requirements.lock --upgrade
+	  --python-version 3.11 pyproject.toml --group dev --extra nats --extra redis --output-file requirements.lock --upgrade
 
 clean:  ## remove what make built here (never the state of a running system: that is `stores down`)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist

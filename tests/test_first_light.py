@@ -1,6 +1,6 @@
 """The whole of it, as a new user has it: the sample workspace with its sample remote, driven from outside.
 
-One system runs for all tests of this file (they are one group for pytest-xdist), on ports and a state of its own.
+One system runs for all tests of this file, on ports and a state of its own.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ import psutil
 import pytest
 from dnslib import DNSRecord
 from workbench import ROOT, Running, Site, wait_until
-
-pytestmark = pytest.mark.xdist_group("first light")
 
 BEGUN = ["netshop.web", "netshop.worker", "reserve.web"]
 
