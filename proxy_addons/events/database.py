@@ -1,0 +1,156 @@
+"""The broker's SQLite file: opened or made, checked, locked, and brought to the newest schema."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import uuid
+from pathlib import Path
+
+from procman.errors import StoresError
+
+#: "evnt" in ASCII, in the file's header: so that no other program's file is ever taken for ours.
+_APPLICATION = 0x65766E74
+
+#: Seconds that a foreign lock (somebody looks with sqlite3) is waited for.
+_BUSY = 2.0
+#: The log beside the database shrinks to this size again after a burst, in bytes.
+_WAL_KEPT = 16 * 1024 * 1024
+
+#: Each step brings the schema from its index to the next; a step that was published is never changed.
+MIGRATIONS = (
+    """
+    CREATE TABLE broker (id TEXT NOT NULL);
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY, identity BLOB NOT NULL UNIQUE, at REAL NOT NULL, origin TEXT NOT NULL,
+        type TEXT NOT NULL, attributes TEXT NOT NULL, data BLOB
+    );
+    CREATE TABLE subscriptions (
+        name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, paused INTEGER NOT NULL DEFAULT 0,
+        ended TEXT NOT NULL DEFAULT '', definition TEXT NOT NULL DEFAULT '', absent REAL
+    ) WITHOUT ROWID;
+    CREATE TABLE parked (
+        subscription TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, due REAL NOT NULL,
+        reason TEXT NOT NULL, event BLOB NOT NULL, PRIMARY KEY (subscription, seq)
+    ) WITHOUT ROWID;
+    CREATE TABLE dead (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, subscription TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL,
+        attempts INTEGER NOT NULL, status INTEGER, reason TEXT NOT NULL, event BLOB NOT NULL
+    );
+    CREATE INDEX dead_of_subscription ON dead (subscription, number);
+    CREATE TABLE remotes (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE known (identity BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX known_by_seq ON known (seq);
+    """,
+)
+
+
+class Database:
+    """The file, held by this process alone. `connect` opens a connection; only one of them may ever write.
+
+    Two writing connections can corrupt a WAL in SQLite before 3.51.3 (sqlite.org/wal.html, "The WAL-Reset Bug").
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens it. Raises `StoresError` with what is wrong with the file; it is never overwritten."""
+        self.path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _take_lock(path)
+        try:
+            self.writer = self.connect()
+            try:
+                self._prepare(self.writer)
+            except BaseException:
+                self.writer.close()
+                raise
+        except sqlite3.DatabaseError as error:
+            self._release()
+            raise StoresError(*_explained(path, error)) from error
+        except BaseException:
+            self._release()
+            raise
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A connection that any thread may use, one at a time. In autocommit: transactions are begun where they are."""
+        connection = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def close(self) -> None:
+        """Closes the writing connection and gives the file to the next process."""
+        self.writer.close()
+        self._release()
+
+    def _release(self) -> None:
+        os.close(self._lock)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = _value(connection, "PRAGMA user_version")
+        application = _value(connection, "PRAGMA application_id")
+        if application != _APPLICATION and (application or _value(connection, "SELECT count(*) FROM sqlite_schema")):
+            raise StoresError(
+                f"{self.path} is another program's database, and is left as it is",
+                "Name another file: [events] engine in stores.toml",
+            )
+        if version > len(MIGRATIONS):
+            raise StoresError(
+                f"{self.path} was written by a newer version of stores: schema {version}, known here {len(MIGRATIONS)}",
+                "Use that version, or name another file: [events] engine in stores.toml",
+            )
+        problem = _value(connection, "PRAGMA quick_check(1)") if version else "ok"
+        if problem != "ok":
+            raise sqlite3.DatabaseError(problem)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+        for step in range(version, len(MIGRATIONS)):
+            _migrate(connection, step)
+
+
+def _migrate(connection: sqlite3.Connection, step: int) -> None:
+    """One step, whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in MIGRATIONS[step].split(";"):
+            connection.execute(statement)
+        if step == 0:
+            connection.execute("INSERT INTO broker VALUES (?)", (uuid.uuid4().hex,))
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {step + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _take_lock(path: Path) -> int:
+    """A lock beside the file, which the kernel drops with the process; in it the PID, for whoever comes second."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "?"
+        os.close(lock)
+        raise StoresError(
+            f"{path} is in use by another event broker: PID {holder}", "End that one, or name another file."
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _explained(path: Path, error: sqlite3.DatabaseError) -> tuple[str, str]:
+    if "locked" in str(error) or "busy" in str(error):
+        return f"{path} is locked by another program: {error}", f"End what has it open: fuser {path}"
+    return (
+        f"{path} cannot be used as event log: {error}",
+        f"It is left as it is. To begin anew without its events: mv {path} {path}.broken",
+    )
+
+
+def _value(connection: sqlite3.Connection, query: str) -> int:
+    row: tuple[int] = connection.execute(query).fetchone()
+    return row[0]

@@ -1,0 +1,223 @@
+"""The log on the disk: what it refuses to open, what it keeps, what a kill leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from events_world import Client, headers_of, running
+from workbench import Running
+
+from procman.errors import StoresError
+from proxy_addons.events.broker import Broker, Limits
+from proxy_addons.events.database import MIGRATIONS, Database
+from proxy_addons.events.event import Event
+
+
+def event(number: int, data: bytes = b"") -> Event:
+    return Event({"specversion": "1.0", "id": f"{number}", "source": "/s", "type": "t"}, data)
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    file.write_bytes(b"my letters, which are no database at all" * 100)
+    before = file.read_bytes()
+    with pytest.raises(StoresError, match="cannot be used as event log") as caught:
+        Database(file)
+    assert f"mv {file}" in caught.value.hint
+    assert file.read_bytes() == before
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(StoresError, match="another program's database"):
+        Database(file)
+    assert file.read_bytes() == before
+
+
+async def test_a_damaged_file_is_said_plainly_and_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    async with running(file) as (broker, _):
+        await broker.log.append([event(number, b"x" * 500) for number in range(200)])
+    content = bytearray(file.read_bytes())
+    content[8192:20000] = os.urandom(20000 - 8192)
+    file.write_bytes(content)
+    with pytest.raises(StoresError, match="cannot be used as event log"):
+        Database(file)
+    assert file.read_bytes() == content
+
+
+def test_a_file_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    Database(file).close()
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StoresError, match="newer version"):
+        Database(file)
+
+
+def test_only_one_broker_has_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    first = Database(file)
+    with pytest.raises(StoresError, match=f"PID {os.getpid()}"):
+        Database(file)
+    first.close()
+    Database(file).close()
+
+
+def test_a_file_that_another_program_locks_is_said_plainly(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    with sqlite3.connect(file, isolation_level=None) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoresError, match="locked by another program"):
+            Database(file)
+    connection.close()
+
+
+def test_an_old_schema_is_brought_up_to_date_and_a_migration_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    sqlite3.connect(file).close()
+    Database(file).close()
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+async def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, _):
+        synchronous = await broker.writer.submit(lambda one: one.execute("PRAGMA synchronous").fetchone()[0])
+        assert synchronous == 2, "FULL"
+
+
+async def test_what_fails_in_a_shared_commit_fails_alone(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, _):
+        hold = threading.Event()
+        first = broker.writer.submit(lambda _: hold.wait(10))
+        bad = broker.writer.submit(lambda one: one.execute("SELECT * FROM nowhere"))
+        good = asyncio.create_task(broker.log.append([event(1)]))
+        await asyncio.sleep(0)  # both are in the queue now, behind the first
+        hold.set()
+        await first
+        with pytest.raises(Exception, match="nowhere"):
+            await bad
+        assert (await good).seq == 1
+        assert len(await broker.log.read(0, 10)) == 1
+
+
+async def test_events_survive_a_restart_and_places_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    async with running(file) as (broker, _):
+        await broker.log.append([event(1, b"\x00\xff"), event(2)])
+    async with running(file) as (broker, _):
+        assert [stored.event for stored in await broker.log.read(0, 10)] == [event(1, b"\x00\xff"), event(2)]
+        assert (await broker.log.append([event(3)])).seq == 3
+        assert (await broker.log.append([event(1)])).duplicates == 1
+
+
+async def test_the_old_goes_by_age_but_never_what_is_undelivered(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3", Limits(max_age=100)) as (broker, _):
+        long_ago = time.time() - 1000
+        await broker.log.append([event(number) for number in range(1200)], at=long_ago)
+        await broker.log.append([event(5000)])
+        broker.publishing.delivered = lambda: 700
+        assert await broker.trim() == 700
+        assert (await broker.log.read(0, 1))[0].seq == 701
+        broker.publishing.delivered = lambda: 1201
+        assert await broker.trim() == 500
+        assert [stored.seq for stored in await broker.log.read(0, 10)] == [1201]
+
+
+async def test_the_old_goes_by_size_and_the_file_stops_growing(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3", Limits(max_bytes=300_000)) as (broker, _):
+        sizes = []
+        for round_ in range(6):
+            await broker.log.append([event(round_ * 1000 + number, b"x" * 400) for number in range(1000)])
+            await broker.trim()
+            sizes.append((await broker.log.health())["bytes"])
+        assert max(sizes) <= 300_000 + 20_000
+        assert broker.log.last == 6000
+
+
+async def test_the_newest_place_is_never_given_twice(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    async with running(file, Limits(max_age=0)) as (broker, _):
+        await broker.log.append([event(1), event(2)])
+        await broker.trim()
+    async with running(file) as (broker, _):
+        assert (await broker.log.append([event(3)])).seq == 3
+
+
+async def test_a_time_leads_to_its_place(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, _):
+        for number in range(1, 8):
+            await broker.log.append([event(number)], at=1000.0 + number)
+        assert [await broker.log.seq_at(when) for when in (0.0, 1001.0, 1004.5, 9999.0)] == [0, 0, 4, 7]
+
+
+async def test_a_close_writes_what_was_accepted_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    broker = await Broker.open(file, Limits())
+    tasks = [asyncio.create_task(broker.log.append([event(number)])) for number in range(50)]
+    await asyncio.sleep(0)
+    await broker.close()
+    assert [(await task).accepted for task in tasks] == [1] * 50
+    async with running(file) as (again, _):
+        assert again.log.last == 50
+
+
+def start(file: Path) -> tuple[subprocess.Popen[bytes], Client]:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "proxy_addons.events", "--file", str(file)],
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said = Running(process)
+    said.wait_for("/v1/events")
+    said._selector.close()
+    port = re.search(r":(\d+)/v1", said.text)
+    assert port
+    return process, Client(int(port[1]))
+
+
+def test_a_broker_by_itself_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    process, client = start(tmp_path / "e.sqlite3")
+    try:
+        assert client.ask("POST", "/v1/events", b"", headers_of()).status == 202
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+
+
+def test_a_broker_that_cannot_open_its_file_says_why(tmp_path: Path) -> None:
+    (tmp_path / "e.sqlite3").write_text("no database, surely, but a text that is long enough to be taken for one" * 20)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "proxy_addons.events", "--file", str(tmp_path / "e.sqlite3")],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be used as event log" in done.stderr
+    assert "Traceback" not in done.stderr
