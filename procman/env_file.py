@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from procman.errors import StoresError
 from procman.mistake import Mistake, MistakesError, refuse
 from procman.service import Service
 
@@ -86,24 +85,32 @@ def load(service: Service, known: Mapping[str, str]) -> dict[str, str]:
 
     Raises `StoresError` for a mistake in one, and for one that its file names and that is not there.
     """
+    values, wrong = _read(service, known)
+    if wrong:
+        raise refuse(wrong)
+    return values
+
+
+def mistakes(services: Iterable[Service], known: Mapping[str, str]) -> list[Mistake]:
+    """All that is wrong in the files of services that are here, for ``stores check``."""
+    return [mistake for service in services if service.dir.is_dir() for mistake in _read(service, known)[1]]
+
+
+def _read(service: Service, known: Mapping[str, str]) -> tuple[dict[str, str], list[Mistake]]:
     values: dict[str, str] = {}
-    mistakes: list[Mistake] = []
+    wrong: list[Mistake] = []
     for path in paths(service):
         try:
             values |= parse(path.read_text(encoding="utf-8"), str(path), {**values, **known})
-        except FileNotFoundError as error:
+        except FileNotFoundError:
             if service.env_file is not None:
-                raise StoresError(
-                    f"{service.name} wants the variables in {path}, and there is no such file",
-                    f"Make it, or take it out of env_file in {service.file}",
-                ) from error
+                mend = f"Make it, or take it out of env_file in {service.file.parent.name}/{service.name}."
+                wrong.append(Mistake(str(path), 0, "", f"{service.name} wants it, and there is no such file", mend))
         except MistakesError as error:
-            mistakes += error.mistakes
+            wrong += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(Mistake(str(path), 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
-    if mistakes:
-        raise refuse(mistakes)
-    return values
+            wrong.append(Mistake(str(path), 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+    return values, wrong
 
 
 def fingerprint(service: Service) -> str:

@@ -117,7 +117,7 @@ def test_a_file_that_env_file_names_and_that_is_not_there_is_an_error(site: Site
     (site.root / ".env").write_text("ONE=env\n")
     done = site.stores("up", "-d")
     assert done.returncode == 1
-    assert "config/dev.env, and there is no such file" in done.stderr
+    assert "config/dev.env: netshop wants it, and there is no such file" in done.stderr
 
 
 def test_a_mistake_in_a_file_keeps_its_service_from_starting_and_no_other(site: Site) -> None:

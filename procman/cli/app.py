@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from procman.cli import completion, inside, lifecycle, look, prepare, registration, status
+from procman.cli import completion, inside, lifecycle, logs, prepare, registration, status
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
 
@@ -80,7 +80,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         lifecycle.restart,
         lifecycle.down,
     ),
-    "Look": (status.status, look.logs, look.open_, inside.env, inside.exec_),
+    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_),
     "The workspace": (
         registration.add,
         registration.check,

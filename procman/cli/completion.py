@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from procman.cli import COMPLETE
+
 
 class Shell(enum.StrEnum):
     """The shells that completion is known for."""
@@ -26,4 +28,4 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.", show_d
     """
     from typer._completion_shared import get_completion_script  # noqa: PLC0415 (only here; typer exports no other)
 
-    typer.echo(get_completion_script(prog_name="stores", complete_var="_STORES_COMPLETE", shell=shell.value))
+    typer.echo(get_completion_script(prog_name="stores", complete_var=COMPLETE, shell=shell.value))

@@ -51,4 +51,8 @@ def names(incomplete: str) -> list[str]:
     except (StoresError, OSError):
         return []
     known = [*(service.name for service in workspace.services), *workspace.settings.groups]
+    service, dot, _ = incomplete.partition(".")
+    if dot:
+        found = [one for one in workspace.services if one.name == service]
+        known = [f"{one.name}.{process.name}" for one in found for process in one.processes]
     return [name for name in known if name.startswith(incomplete)]

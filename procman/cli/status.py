@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import webbrowser
 from typing import Annotated
 
 import typer
@@ -51,6 +52,21 @@ def status(
         sys.stdout.write("\n".join(status_table.lines(shown)) + "\n")
     if not any(service.wanted or service.state is State.EXTERNAL for service in shown.services):
         raise typer.Exit(3)
+
+
+def open_(name: Annotated[str, typer.Argument(help="The service.")]) -> None:
+    """Open a service's URL in the browser.
+
+    For example:
+      stores open netshop
+    """
+    place = here()
+    place.workspace().service(name)
+    service = snapshot(place).service(name)
+    if service is None or not service.urls:
+        raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
+    typer.echo(service.urls[0])
+    webbrowser.open(service.urls[0])
 
 
 class View:

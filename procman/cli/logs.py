@@ -1,21 +1,20 @@
-"""Verbs that only look."""
+"""`stores logs`: what processes wrote, from the files and, to follow, from the supervisor."""
 
 from __future__ import annotations
 
+import heapq
 import re
 import time
-import webbrowser
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
-
-import typer
 
 from procman import client, log
 from procman.cli import render
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
 from procman.cli.place import Place, here
-from procman.cli.status import snapshot
 from procman.client import Call
 from procman.errors import StoresError
 
@@ -55,12 +54,12 @@ def logs(
             render.line(line, as_json=as_json)
 
     if client.holder(place.paths) is None:
-        _stored(place, _logged(place, targets or []), count, after, None, show)
+        _stored(place, _logged(place, targets or []), Wanted(count, after, pattern), None, show)
         return
     with Call(place.paths, "logs", targets=targets or [], follow=True) as call:
         for told in call:
             if "begins" in told:  # up to where the files are read, and from where on the supervisor tells
-                _stored(place, told["begins"], count, after, told["begins"] if follow else None, show)
+                _stored(place, told["begins"], Wanted(count, after, pattern), told["begins"] if follow else None, show)
                 if not follow:
                     return
             elif "line" in told:
@@ -77,17 +76,44 @@ def _logged(place: Place, targets: list[str]) -> list[str]:
     return names if len(services) == len(targets) and targets else [*names, "gateway"]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines: the last `count` of each process (None: all) that are not older than `after` and match."""
+
+    count: int | None
+    after: float
+    pattern: re.Pattern[str] | None
+
+    def of(self, lines: Iterable[log.Line]) -> Iterator[dict[str, Any]]:
+        """Those of `lines` that are wanted; `lines` are the last ones already where all of them match."""
+        told: Iterator[dict[str, Any]] = (
+            {"at": line.at, "name": line.name, "text": line.text.decode("utf-8", "surrogateescape")} for line in lines
+        )
+        if self.pattern is None:
+            return told
+        pattern, count = self.pattern, self.count
+        matching = (line for line in told if pattern.search(line["text"]))
+        return matching if count is None else _last(matching, count)
+
+
+def _last(lines: Iterable[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    each: dict[str, deque[dict[str, Any]]] = {}
+    for line in lines:
+        each.setdefault(line["name"], deque(maxlen=count)).append(line)
+    return heapq.merge(*each.values(), key=lambda line: line["at"])
+
+
 def _stored(
     place: Place,
     names: Iterable[str],
-    count: int | None,
-    after: float,
+    wanted: Wanted,
     until: dict[str, int] | None,
     show: Callable[[dict[str, Any]], None],
 ) -> None:
     """What stands in the files: read here, so that it costs the supervisor nothing."""
-    for line in log.tail(place.paths.logs, names, n=count, since=after, until=until):
-        show({"at": line.at, "name": line.name, "text": line.text.decode("utf-8", "surrogateescape")})
+    count = wanted.count if wanted.pattern is None else None
+    for line in wanted.of(log.tail(place.paths.logs, names, n=count, since=wanted.after, until=until)):
+        show(line)
 
 
 def _since(text: str) -> float:
@@ -105,18 +131,3 @@ def _since(text: str) -> float:
         raise StoresError(
             f"--since {text}: not a time", "Write 30s, 10m, 2h30m, 1d, or 2026-11-23T09:00.", exit_code=2
         ) from error
-
-
-def open_(name: Annotated[str, typer.Argument(help="The service.")]) -> None:
-    """Open a service's URL in the browser.
-
-    For example:
-      stores open netshop
-    """
-    place = here()
-    place.workspace().service(name)
-    service = snapshot(place).service(name)
-    if service is None or not service.urls:
-        raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
-    typer.echo(service.urls[0])
-    webbrowser.open(service.urls[0])

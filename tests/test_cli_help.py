@@ -1,0 +1,106 @@
+"""Help that fits, examples for each verb, completion in a real shell, and options that variables set."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workbench import Site
+
+#: Verbs that other people's parts of the program add say for themselves what they do.
+VERBS = (
+    *("run", "up", "start", "stop", "restart", "down", "status", "logs", "open", "env", "exec"),
+    *("add", "check", "clone", "setup", "use", "completion"),
+)
+
+
+def test_the_list_of_verbs_is_grouped_and_fits_80_columns(site: Site) -> None:
+    printed = site.ok("--help", env={"COLUMNS": "80"})
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "What runs:\n  run " in printed
+    assert "..." not in printed.replace("[ARGS]...", "")
+    assert all(f"\n  {verb} " in printed for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verbs_help_has_examples_and_fits_80_columns(site: Site, verb: str) -> None:
+    printed = site.ok(verb, "--help", env={"COLUMNS": "80"})
+    examples = printed.partition("For example:\n")[2].split("\n\n")[0].splitlines()
+    assert examples
+    assert all(f"stores {verb}" in example for example in examples)
+    longest = max(map(len, (line for line in printed.splitlines() if "stores" not in line)))
+    assert longest <= 80
+
+
+def test_a_wrong_option_is_a_usage_error_on_stderr(site: Site) -> None:
+    done = site.stores("status", "--nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--nonsense" in done.stderr
+
+
+def test_an_option_is_set_by_its_variable(site: Site) -> None:
+    site.service("netshop", "web: sleep 600\n")
+    assert site.stores("check", env={"STORES_JSON": "1"}).stdout.startswith("{")
+    done = site.stores("logs", env={"STORES_LOGS_SINCE": "nonsense"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--since nonsense: not a time" in done.stderr
+
+
+@pytest.fixture
+def program(site: Site) -> Path:
+    """A program called `stores` on PATH."""
+    folder = site.folder / "bin"
+    folder.mkdir()
+    program = folder / "stores"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    site.env["PATH"] = f"{folder}{os.pathsep}{site.env['PATH']}"
+    return program
+
+
+def completed(site: Site, line: str) -> list[str]:
+    """What bash offers for a command line, with our script sourced."""
+    words = line.split(" ")
+    script = f"""
+        eval "$(stores completion bash)"
+        complete -p stores > /dev/null || exit 9
+        COMP_WORDS=({" ".join(f"'{word}'" for word in words)}) COMP_CWORD={len(words) - 1} COMP_LINE='{line}'
+        _stores_completion stores '{words[-1]}' '{words[-2]}'
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=site.root, env=site.env, capture_output=True, text=True, check=True
+    )
+    return sorted(done.stdout.split())
+
+
+@pytest.mark.usefixtures("program")
+def test_bash_completes_verbs_services_groups_and_options(site: Site) -> None:
+    site.service("netshop", "web: sleep 600\nworker: sleep 600\n")
+    site.service("reserve", "web: sleep 600\n")
+    (site.root / "stores.toml").write_text('[groups]\nnetwork = ["netshop"]\n')
+    assert completed(site, "stores sta") == ["start", "status"]
+    assert completed(site, "stores run net") == ["netshop", "network"]
+    assert completed(site, "stores restart netshop.") == ["netshop.web", "netshop.worker"]
+    assert completed(site, "stores exec res") == ["reserve"]
+    assert "--follow" in completed(site, "stores logs --f")
+
+
+@pytest.mark.usefixtures("program")
+def test_completion_outside_of_a_workspace_offers_nothing_and_complains_not(site: Site) -> None:
+    shutil.rmtree(site.root / "Procfile.d")
+    assert completed(site, "stores run net") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_a_script_that_names_the_program(site: Site, shell: str) -> None:
+    assert "_STORES_COMPLETE" in site.ok("completion", shell)
+
+
+def test_an_unknown_shell_is_refused(site: Site) -> None:
+    assert site.stores("completion", "tcsh").returncode == 2
