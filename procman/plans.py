@@ -56,6 +56,12 @@ def port_of(service: Service, process: Process, workspace: Workspace, assigned: 
     return assigned.of(name_of(service, process), fixed)
 
 
+def events_port(workspace: Workspace, circumstances: Circumstances) -> int:
+    """Where the event broker listens: the port of stores.toml, else an assigned one."""
+    fixed = {other.port for other in workspace.services if other.port}
+    return workspace.settings.events.port or circumstances.ports.of("events", fixed)
+
+
 def plan(service: Service, process: Process, workspace: Workspace, circumstances: Circumstances) -> Plan:
     """The plan of one process."""
     port = port_of(service, process, workspace, circumstances.ports)
@@ -129,5 +135,6 @@ def told(
     return {
         **circumstances.added,
         **environment.of_service(service.name, process.name, port, urls(workspace, circumstances.https)),
+        "STORES_EVENTS_URL": f"http://127.0.0.1:{events_port(workspace, circumstances)}",
         **service.env,
     }

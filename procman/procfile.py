@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 
+from procman import subscription
 from procman.mistake import Mistake, MistakesError
 from procman.service import LAST_PORT, PROCESS_NAME, RESERVED_NAMES, SERVICE_NAME, Process, Ready, Service
 from procman.table import Table
@@ -141,6 +142,7 @@ def _service(
         env_file=_env_file(table),
         setup=table.take("setup", str, "make setup"),
         dir_set=bool(directory),
+        subscription=subscription.read(table),
     )
 
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from procman.subscription import Subscription
+
 #: A service's name is a DNS label (RFC 1123), because it is also its host; a process's is what Procfiles allow.
 SERVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 PROCESS_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -64,6 +66,7 @@ class Service:
     env_file: tuple[str, ...] | None = None
     setup: str = "make setup"
     dir_set: bool = False
+    subscription: Subscription | None = None
 
     @property
     def primary(self) -> Process:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from procman import event_settings
+from procman.event_settings import EventSettings
 from procman.service import LAST_PORT
 from procman.table import Table
 
@@ -72,6 +74,7 @@ class Settings:
     shell_timeout: float = 20.0
     remote: Remote = field(default_factory=Remote)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    events: EventSettings = field(default_factory=EventSettings)
 
 
 def overrides(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -99,6 +102,9 @@ _VARIABLES = {
     "STORES_REMOTE_DOMAIN": ("remote", "domain"),
     "STORES_REMOTE_CONNECT_TO": ("remote", "connect_to"),
     "STORES_REMOTE_CA": ("remote", "ca"),
+    "STORES_EVENTS_PORT": ("events", "port"),
+    "STORES_EVENTS_ENGINE": ("events", "engine"),
+    "STORES_EVENTS_REMOTE": ("events", "remote"),
 }
 
 
@@ -137,6 +143,7 @@ def read(table: Table, root: Path) -> Settings:
             ca=_path(root, ca) if (ca := remote.take("ca", str, "")) else None,
         ),
         groups={name: groups.texts(name, ()) for name in groups.keys()},
+        events=event_settings.read(table.table("events")),
     )
     for inner in (gateway, dns, environment, remote, groups, table):
         inner.close()

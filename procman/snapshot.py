@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from procman.event_settings import EventSettings
 from procman.routes import Route
 from procman.state import State
+from procman.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class ServiceStatus:
     file: str = ""
     dir: str = ""
     problem: str = ""
+    subscription: Subscription | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,10 @@ class RemoteStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole workspace. `mistakes` are the ones in its files now; the last good state is in force."""
+    """The whole workspace. `mistakes` are the ones in its files now; the last good state is in force.
+
+    `events`: the broker's settings, with the port on which it listens.
+    """
 
     workspace: str
     domain: str
@@ -92,6 +98,7 @@ class Snapshot:
     remote: RemoteStatus
     services: tuple[ServiceStatus, ...]
     mistakes: tuple[str, ...] = ()
+    events: EventSettings = field(default_factory=EventSettings)
 
     def service(self, name: str) -> ServiceStatus | None:
         """The service of that name, if it is registered."""
@@ -117,6 +124,7 @@ class Snapshot:
             remote=RemoteStatus(**{**value["remote"], "connect_to": tuple(value["remote"]["connect_to"])}),
             services=tuple(map(_service, value["services"])),
             mistakes=tuple(value["mistakes"]),
+            events=EventSettings.from_json(value["events"]) if "events" in value else EventSettings(),
         )
 
 
@@ -128,5 +136,6 @@ def _service(value: dict[str, Any]) -> ServiceStatus:
         "hosts": tuple(value["hosts"]),
         "urls": tuple(value["urls"]),
         "processes": processes,
+        "subscription": Subscription.from_json(value["subscription"]) if value.get("subscription") else None,
     }
     return ServiceStatus(**{**value, **known})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -198,6 +199,9 @@ class Supervisor:
             remote=RemoteStatus(remote.domain, tuple(map(str, remote.connect_to)), str(remote.ca or "")),
             services=tuple(self._status(service, addresses[service.name]) for service in workspace.services),
             mistakes=self.fixtures.mistakes,
+            events=dataclasses.replace(
+                workspace.settings.events, port=plans.events_port(workspace, self.circumstances)
+            ),
         )
 
     def _status(self, service: Service, url: str) -> ServiceStatus:
@@ -222,6 +226,7 @@ class Supervisor:
             file=str(service.file),
             dir=str(service.dir),
             problem=next((process.problem for process in (primary, *processes) if process.problem), ""),
+            subscription=service.subscription,
         )
 
 

@@ -18,6 +18,7 @@ GROUND = {
     "procman",
     *(f"procman.{name}" for name in ("errors", "mistake", "service", "procfile", "table", "settings", "workspace")),
     *(f"procman.{name}" for name in ("routes", "paths", "state", "snapshot")),
+    *(f"procman.{name}" for name in ("subscription", "event_settings")),
 }
 
 

@@ -1,0 +1,136 @@
+"""Which events a service wants, and how: ``subscribe``, ``deliver`` and ``[events]`` of its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from procman.table import Table
+
+MODES = ("binary", "structured")
+ORDERS = ("key", "none", "all")
+#: Whether an event that waits may start the service.
+STARTS = ("never", "on-request")
+#: Where a new subscription begins: with what comes from now on, or with the oldest event that is kept.
+FROMS = ("now", "first")
+
+#: The kinds of a filter, as in the CloudEvents Subscriptions API, section 3.2.4.1.
+_ATTRIBUTE_FILTERS = ("exact", "prefix", "suffix")
+_LIST_FILTERS = ("all", "any")
+_EXAMPLE = 'filters = [{ prefix = { subject = "tokyo/" } }]'
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One service's wish. `types`: patterns, ``*`` for a segment, ``**`` for the rest.
+
+    `deliver` is a path of the service. Times in seconds: `timeout` for one attempt, `backoff` before the first of
+    `retries`, doubled each time. `sign` names an environment variable that holds the secret (Standard Webhooks).
+    """
+
+    types: tuple[str, ...]
+    deliver: str = "/events"
+    filters: tuple[dict[str, Any], ...] = ()
+    mode: str = "binary"
+    order: str = "key"
+    concurrency: int = 4
+    timeout: float = 30.0
+    retries: int = 10
+    backoff: float = 1.0
+    start: str = "never"
+    begin: str = "now"
+    sign: str = ""
+    validate: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Subscription:
+        """From `to_json`'s result."""
+        return cls(**{**value, "types": tuple(value["types"]), "filters": tuple(value["filters"])})
+
+
+def read(table: Table) -> Subscription | None:
+    """The subscription in a service's table; None where it wants no events. Mistakes are noted in the table."""
+    types = table.texts("subscribe", ())
+    for pattern in types:
+        if not _is_pattern(pattern):
+            mend = 'Event types, * for one segment, ** for the rest: subscribe = ["com.example.order.*"]'
+            table.wrong("subscribe", f'"{pattern}" is not an event type', mend)
+    deliver = table.take("deliver", str, "/events", _path)
+    inner = table.table("events")
+    subscription = Subscription(
+        types=types,
+        deliver=deliver,
+        filters=_filters(inner),
+        mode=inner.take("mode", str, "binary", lambda value: _one_of(value, MODES)),
+        order=inner.take("order", str, "key", lambda value: _one_of(value, ORDERS)),
+        concurrency=inner.take("concurrency", int, 4, lambda value: "" if 1 <= value <= 100 else "1 to 100"),  # noqa: PLR2004
+        timeout=inner.take("timeout", float, 30.0, _positive),
+        retries=inner.take("retries", int, 10, lambda value: "" if 0 <= value <= 1000 else "0 to 1000"),  # noqa: PLR2004
+        backoff=inner.take("backoff", float, 1.0, _positive),
+        start=inner.take("start", str, "never", lambda value: _one_of(value, STARTS)),
+        begin=inner.take("begin", str, "now", lambda value: _one_of(value, FROMS)),
+        sign=inner.take("sign", str, "", _variable),
+        validate=inner.take("validate", bool, False),
+    )
+    inner.close()
+    if not types and (inner.values or "deliver" in table.values):
+        key = "deliver" if "deliver" in table.values else "events"
+        table.wrong(key, "nothing is delivered without subscribe", 'For example: subscribe = ["com.example.order.*"]')
+    return subscription if types else None
+
+
+def _is_pattern(pattern: str) -> bool:
+    segments = pattern.split(".")
+    return all(
+        segment and ("*" not in segment or segment == "*" or (segment == "**" and index == len(segments) - 1))
+        for index, segment in enumerate(segments)
+    )
+
+
+def _filters(table: Table) -> tuple[dict[str, Any], ...]:
+    value = table.any("filters", [])
+    if not isinstance(value, list):
+        table.wrong("filters", "filters must be a list", f"For example: {_EXAMPLE}")
+        return ()
+    for one in value:
+        problem = _filter_problem(one)
+        if problem:
+            table.wrong("filters", problem, f"For example: {_EXAMPLE}")
+            return ()
+    return tuple(value)
+
+
+def _filter_problem(value: Any) -> str:
+    if not isinstance(value, dict) or len(value) != 1:
+        return "a filter has exactly one of: exact, prefix, suffix, all, any, not"
+    ((kind, inner),) = value.items()
+    if kind in _ATTRIBUTE_FILTERS:
+        fits = isinstance(inner, dict) and inner and all(isinstance(text, str) and text for text in inner.values())
+        return "" if fits else f"{kind} takes attributes and texts"
+    if kind in _LIST_FILTERS:
+        if not isinstance(inner, list) or not inner:
+            return f"{kind} takes a list of filters"
+        return next(filter(None, map(_filter_problem, inner)), "")
+    return _filter_problem(inner) if kind == "not" else f'"{kind}" is not a kind of filter'
+
+
+def _one_of(value: str, known: tuple[str, ...]) -> str:
+    return "" if value in known else f'"{value}" is not one of {", ".join(known)}'
+
+
+def _path(value: str) -> str:
+    return "" if re.fullmatch(r"/[!-~]*", value) else f'"{value}" is not a path like /events'
+
+
+def _positive(value: float) -> str:
+    return "" if value > 0 else f"{value:g} s is not a time to wait"
+
+
+def _variable(value: str) -> str:
+    return "" if re.fullmatch(r"[A-Za-z_]\w*", value) else f'"{value}" is not the name of an environment variable'
