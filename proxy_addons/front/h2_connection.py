@@ -22,6 +22,8 @@ from proxy_addons.front.hpack_encoder import encode_head
 #: For a head, on a connection, with an identifier and two windows: to send, to receive.
 MakeStream = Callable[[Head, "Connection", int, int, int], Stream]
 
+_HEADERS: Final = wire.HEADERS
+_DATA: Final = wire.DATA
 _TOO_LARGE: Final = encode_head(431, [(b"content-length", b"0"), (b"x-stores-route", b"fallback")])
 #: Our second GOAWAY answers this PING's acknowledgement.
 _LAST_CALL: Final = b"stores\0\0"
@@ -126,7 +128,8 @@ class Connection:
         """A stream has come to its end."""
         self.sender.forget(stream)
         self.streams.pop(stream.id, None)
-        self._return_connection_credit()
+        if self._owed:
+            self._return_connection_credit()
         if self.phase == Phase.RETIRED:
             self._close_when_done()
 
@@ -157,9 +160,9 @@ class Connection:
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if not self._control.greeted:
             self._control.greet(kind, flags)
-        if kind == wire.HEADERS:
+        if kind == _HEADERS:
             self._headers(flags, stream_id, payload)
-        elif kind == wire.DATA:
+        elif kind == _DATA:
             self._data(flags, stream_id, payload)
         elif kind == wire.RST_STREAM:
             self._rst_stream(stream_id, payload)

@@ -50,8 +50,9 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 def header_frames(stream_id: int, block: bytes, most: int, *, end: bool) -> bytes:
     """A header block, in as many frames as it takes with payloads of `most` octets."""
     flags = END_STREAM if end else 0
-    if len(block) <= most:
-        return frame(HEADERS, flags | END_HEADERS, stream_id, block)
+    size = len(block)
+    if size <= most:
+        return pack_head(size >> 8, size & 0xFF, HEADERS, flags | END_HEADERS, stream_id) + block
     frames = [frame(HEADERS, flags, stream_id, block[:most])]
     for start in range(most, len(block), most):
         last = END_HEADERS if start + most >= len(block) else 0

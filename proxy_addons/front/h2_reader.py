@@ -21,7 +21,8 @@ from proxy_addons.front.h2_frame import (
 from proxy_addons.front.h2_limits import Limits
 
 _PRIORITY_LENGTH: Final = 5
-_HEADER_KINDS: Final = frozenset((HEADERS, CONTINUATION))
+#: A block that has END_HEADERS alone of these is what most are: complete, and nothing has to be cut off.
+_IN_PARTS: Final = END_HEADERS | PADDED | WITH_PRIORITY
 
 
 class Frame(NamedTuple):
@@ -77,7 +78,7 @@ class FrameReader:
             at = start + size
             stream_id &= MOST
             payload = data[start:at]
-            if kind in _HEADER_KINDS or self._stream_id:
+            if self._stream_id or kind == CONTINUATION or (kind == HEADERS and flags & _IN_PARTS != END_HEADERS):
                 if self._joined(kind, flags, stream_id, payload):
                     self._finished += 1
                     yield HEADERS, self._flags, stream_id, b"".join(self._block)

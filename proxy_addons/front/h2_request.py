@@ -16,6 +16,8 @@ from proxy_addons.front.policy import MANAGED
 #: Lower case only (section 8.2.1), else as RFC 9110, section 5.6.2.
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT"))
+_SCHEMES: Final = frozenset((b"https", b"http"))
 #: No control characters but HTAB, and no white space at its ends (section 8.2.1; RFC 9110, section 5.5).
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 #: What a URL's authority has (RFC 3986, section 3.2.2) without user information, which section 8.3.1 forbids; and
@@ -175,7 +177,7 @@ def _control(pseudo: dict[bytes, bytes], host: bytes) -> tuple[bytes, bytes, byt
     """Method, target and protocol (section 8.3.1, 8.5; RFC 8441, section 4)."""
     method = pseudo.get(b":method", b"")
     target, scheme, protocol = pseudo.get(b":path"), pseudo.get(b":scheme"), pseudo.get(b":protocol")
-    if not _METHOD.fullmatch(method):
+    if method not in _METHODS and not _METHOD.fullmatch(method):
         raise ValueError(f"{method!r} is no method")
     if protocol is not None and (method != b"CONNECT" or not _NAME.fullmatch(protocol.lower())):
         raise ValueError(f":protocol {protocol!r} with {method!r}")
@@ -184,7 +186,7 @@ def _control(pseudo: dict[bytes, bytes], host: bytes) -> tuple[bytes, bytes, byt
             raise ValueError("CONNECT has an :authority, and neither :scheme nor :path")
         return method, host, b""
     # The scheme is the connection's, whatever is said here; other ones have no HTTP/1.1 form at all.
-    if scheme not in {b"https", b"http"}:
+    if scheme not in _SCHEMES:
         raise ValueError(f":scheme {scheme!r}")
     if target is None or not (_TARGET.fullmatch(target) or (target == b"*" and method == b"OPTIONS")):
         raise ValueError(f":path {target!r}")
