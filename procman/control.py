@@ -13,10 +13,11 @@ import os
 import socket
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from procman import log
+from procman import examination, log
 from procman.conversation import Conversation
 from procman.errors import StoresError
 from procman.following import Following, as_text
@@ -50,6 +51,7 @@ class Control:
             "logs": self._show_logs,
             "environment": self._environment,
             "probe": self._probe,
+            "examine": self._examine,
             "down": self._down,
         }
 
@@ -223,6 +225,12 @@ class Control:
         """Who answers for services that do not run here may have changed: asked by whoever is about to say so."""
         found = await self._supervisor.probe(conversation.targets)
         return [{"name": process.name, "state": process.state, "pid": process.pid} for process in found]
+
+    async def _examine(self, conversation: Conversation) -> Any:
+        """What the page wants to know of one service that does not answer."""
+        await self._supervisor.probe(conversation.targets)
+        roster = self._supervisor.roster
+        return {name: asdict(await examination.examine(roster, name)) for name in conversation.targets}
 
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""

@@ -13,6 +13,7 @@ from procman.paths import Paths
 from procman.plan import Plan
 from procman.plans import Circumstances
 from procman.process import Floor, Supervised
+from procman.setup_record import SetupRecords
 from procman.workspace import Workspace
 
 GATEWAY = "gateway"
@@ -38,6 +39,11 @@ class Roster:
         self._leaving: dict[str, Supervised] = {}
         self._endings: dict[asyncio.Task[None], Callable[[], None]] = {}
         self.follow(workspace)
+
+    @property
+    def setups(self) -> SetupRecords:
+        """When each service's folder was set up."""
+        return SetupRecords(self._paths.state / "setup.json")
 
     def add(self, plan: Plan) -> Supervised:
         """A process with its output, not started yet."""

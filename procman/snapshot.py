@@ -57,6 +57,26 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """What only a look at the machine tells of one service: asked for by the page that says why it does not answer.
+
+    `setup`: a word of `setup_record.Setup`; `setup_command` is what would be run. `waits_for`: what a start waits for.
+    `holder`: who else listens on its port. `listening`: where its own processes do, ``127.0.0.1:5173``.
+    """
+
+    setup: str = "none"
+    setup_command: str = ""
+    waits_for: str = ""
+    holder: str = ""
+    listening: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Findings:
+        """From ``dataclasses.asdict``'s result. Raises ``TypeError`` or ``KeyError`` for anything else."""
+        return cls(**{**value, "listening": tuple(value["listening"])})
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """The gateway's ports, the CA that its certificates come from, and its process."""
 
