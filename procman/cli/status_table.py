@@ -15,8 +15,8 @@ from procman.state import ALIVE, BROKEN, State
 
 _HEAD = ("SERVICE", "STATE", "ROUTE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "URL")
 
-#: What a narrow terminal does without, first to last.
-_DISPENSABLE = ("PID", "UPTIME", "CPU", "RESTARTS", "MEMORY")
+#: What a narrow terminal does without, in this order. URLs stand below the table then.
+_SETS: tuple[set[str], ...] = (set(), {"PID"}, {"PID", "UPTIME"}, {"URL"}, {"URL", "PID"}, {"URL", "PID", "UPTIME"})
 
 _KILO = 1024
 
@@ -26,7 +26,10 @@ def lines(overview: Overview) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [_HEAD]
     for service in overview.services:
         rows += _rows(overview, service)
-    yield from _table(rows)
+    kept = _columns(rows)
+    yield from _table(rows, kept)
+    if _HEAD.index("URL") not in kept:
+        yield from (f"{service.name}: {service.urls[0]}" for service in overview.services if service.urls)
     for service in overview.services:
         yield from _remarks(overview, service)
     yield ""
@@ -128,9 +131,8 @@ def size(number: int) -> str:
     return f"{value:.1f} GB"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    kept = _columns(rows)
-    widths = [max(len(row[column]) for row in rows) for column in kept]
+def _table(rows: Sequence[tuple[str, ...]], kept: Sequence[int]) -> Iterator[str]:
+    widths = _widths(rows, kept)
     for number, row in enumerate(rows):
         cells = [row[column].ljust(width) for column, width in zip(kept, widths, strict=True)]
         if number == 0:
@@ -140,14 +142,19 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def _widths(rows: Sequence[tuple[str, ...]], kept: Sequence[int]) -> list[int]:
+    return [max(len(row[column]) for row in rows) for column in kept]
+
+
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[int]:
     """Those that say something; on a terminal, as many of them as fit."""
-    kept = [column for column in range(len(_HEAD)) if column < 2 or any(row[column] for row in rows[1:])]  # noqa: PLR2004 (name and state)
+    telling = [column for column in range(len(_HEAD)) if column < 2 or any(row[column] for row in rows[1:])]  # noqa: PLR2004 (name and state)
     if not sys.stdout.isatty():
-        return kept
+        return telling
     room = shutil.get_terminal_size().columns
-    for name in _DISPENSABLE:
-        if sum(max(len(row[column]) for row in rows) + 2 for column in kept) - 2 <= room:
+    kept = telling
+    for without in _SETS:
+        kept = [column for column in telling if _HEAD[column] not in without]
+        if sum(_widths(rows, kept)) + 2 * (len(kept) - 1) <= room:
             break
-        kept = [column for column in kept if _HEAD[column] != name]
     return kept
