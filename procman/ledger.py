@@ -36,7 +36,10 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One process that was started: enough to know it again, and to tell it from a stranger with its PID."""
+    """One process that was started: enough to know it again, and to tell it from a stranger with its PID.
+
+    `position`: where in its log this life begins.
+    """
 
     pid: int
     start: int
@@ -44,6 +47,7 @@ class Entry:
     definition: str
     since: float
     restarts: int
+    position: int = 0
     ready: bool = False
     terminal: bool = False
 

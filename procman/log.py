@@ -71,6 +71,13 @@ class StoredLog:
         if self._size >= self._rotate_at:
             self._rotate()
 
+    def end(self, position: int) -> bytes:
+        """What stands from `position` on, as far as it is in the newest file."""
+        if self.position <= position or self._log < 0:
+            return b""
+        offset = max(0, position - self._base)
+        return os.pread(self._log, self._size - offset, offset)
+
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._log = os.open(self.path, flags, 0o600)

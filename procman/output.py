@@ -29,6 +29,9 @@ LONGEST_LINE = 64 * 1024
 #: What the kernel keeps while nobody reads (Linux; its default is 64 KiB, and so is macOS's, which cannot be changed).
 FIFO_SIZE = 256 * 1024
 
+#: How much of what was written before one listens is looked through, in bytes.
+REMEMBERED = 256 * 1024
+
 #: Hears whole lines, each with its newline. One that was cut (too long, or waited for) is given one.
 Listener = Callable[[bytes], None]
 
@@ -41,6 +44,7 @@ class Output:
         self.log = log
         self.terminal: Terminal | None = None
         self.on_problem: Callable[[str], None] = lambda _: None
+        self.begun = 0
         self._loop = loop
         self._fifo = fifo
         self._read = -1
@@ -53,6 +57,14 @@ class Output:
     def told_to(self) -> int:
         """The position in the log up to which the listeners were told."""
         return self.log.position - len(self._partial)
+
+    def written(self) -> bytes:
+        """The end of what this life has written so far, which began at the position `begun` of the log."""
+        return self.log.end(max(self.begun, self.log.position - REMEMBERED))
+
+    def last_lines(self, number: int) -> list[str]:
+        """The last lines that this life has written."""
+        return self.written()[-number * 1024 :].decode("utf-8", "replace").replace("\r", "").splitlines()[-number:]
 
     def open(self) -> int:
         """A descriptor for a child to write to; the caller closes it once the child has it. Starts reading."""

@@ -80,9 +80,12 @@ def on_exit(loop: asyncio.AbstractEventLoop, pid: int, start: int, callback: Cal
     except OSError:  # no descriptor left: whoever waits looks again, but not a thousand times a second
         return loop.call_later(_LOOK_AGAIN, callback).cancel
 
+    watched = [pidfd]
+
     def forget() -> None:
-        if loop.remove_reader(pidfd):
-            os.close(pidfd)
+        while watched:  # once: by the second time the number may be another file's
+            loop.remove_reader(watched[0])
+            os.close(watched.pop())
 
     def ended() -> None:
         forget()

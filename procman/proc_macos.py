@@ -69,7 +69,8 @@ def on_exit(loop: asyncio.AbstractEventLoop, pid: int, start: int, callback: Cal
         return loop.call_later(_LOOK_AGAIN, callback).cancel
 
     def forget() -> None:
-        if loop.remove_reader(queue.fileno()):
+        if not queue.closed:
+            loop.remove_reader(queue.fileno())
             queue.close()
 
     def ended() -> None:

@@ -35,6 +35,20 @@ FAILURES = 6
 STABLE_AFTER = 10.0
 
 
+#: So many lines of its output tell why it failed.
+LAST_LINES = 5
+
+
+def pause_before(failure: int) -> float:
+    """The seconds before the restart that follows the first, second, … failure in a row."""
+    return min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failure - 1))
+
+
+def failures_after(life: float, before: int) -> int:
+    """How many failures in a row it is, after a life of so many seconds."""
+    return 1 if life > STABLE_AFTER else before + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Floor:
     """What all processes stand on."""
@@ -200,6 +214,7 @@ class Supervised:
         self._ended = self._floor.loop.create_future()
         if entry.pid:
             self._floor.ledger.entries[self.name] = entry
+            self.output.begun = entry.position
             os.close(self.output.open())
             watch = proc.on_exit(self._floor.loop, entry.pid, entry.start, lambda: self._exited(None))
             self._forget_exit = watch
@@ -251,9 +266,7 @@ class Supervised:
         """One life after another, as long as it is wanted."""
         while self.wanted or self._tree:
             if self._tree is None:  # what was asked of an adopted one counts for this life
-                self._dismissed = False
-                self._asked.clear()
-                self._hurry.clear()
+                self._new_life()
                 if not await self._begin():
                     if self.state is State.FAILED:
                         return
@@ -262,7 +275,7 @@ class Supervised:
             await self._live()
             leftover = await self._end()
             self._lives_over += 1
-            self._failures = 1 if time.monotonic() - began > STABLE_AFTER else self._failures + 1
+            self._failures = failures_after(time.monotonic() - began, self._failures)
             if leftover:
                 self._rest(State.FAILED, f"PID {', '.join(map(str, leftover))} cannot be ended, not even by SIGKILL")
                 return
@@ -273,13 +286,22 @@ class Supervised:
         self._note(f"stopped ({self.exit})" if self.exit else "stopped")
         self._come_to_rest()
 
+    def _new_life(self) -> None:
+        """What was asked before is answered by it; also a wait that was dismissed is over."""
+        self._lives_over += self._dismissed
+        self._dismissed = False
+        self._asked.clear()
+        self._hurry.clear()
+        self.problem = ""
+        self._to(State.QUEUED)
+        self._floor.bell.ring()
+
     async def _begin(self) -> bool:
         """Waits for its turn, and starts it. False where something else was asked, or it cannot be started."""
-        self._to(State.QUEUED)  # again, after an earlier life
         turn = asyncio.ensure_future(self._floor.queue.turn(self.name, urgent=self._urgent))
         if not await self._unless_asked(turn):
             return False
-        self.problem, self._urgent = "", False
+        self._urgent = False
         try:
             self._spawn()
         except (StoresError, OSError) as error:
@@ -312,6 +334,7 @@ class Supervised:
         tag = str(self._floor.ledger.tag(self.name, definition))
         launch = self.plan.launch(tag)
         self._marked_ready.clear()
+        self.output.begun = self.output.told_to
         output = self.output.open_terminal() if self.on_terminal else self.output.open()
         try:
             pid = spawn.start(launch, output, self.output.terminal.path if self.output.terminal else "")
@@ -328,6 +351,7 @@ class Supervised:
             definition,
             time.time(),
             self.restarts,
+            self.output.begun,
             terminal=self.output.terminal is not None,
         )
         self._floor.ledger.started(self.name, entry)
@@ -415,9 +439,9 @@ class Supervised:
             return False
         if policy == "never" or failures >= FAILURES:
             problem = f"{self.exit}, {failures} times in a row" if failures > 1 else self.exit
-            self._rest(State.FAILED, problem)
+            self._rest(State.FAILED, "\n".join([problem, *self.output.last_lines(LAST_LINES)]))
             return False
-        pause = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failures - 1))
+        pause = pause_before(failures)
         self.problem = f"{self.exit}; starts again {pause:g} s later"
         self._note(self.problem)
         self._to(State.BACKOFF)

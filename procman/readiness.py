@@ -44,7 +44,7 @@ def http(number: int, path: str, host: str) -> Ready:
 
 def log(pattern: str) -> Ready:
     """A line of its output, from this start on, matches the regular expression."""
-    expression = re.compile(pattern.encode())
+    expression = re.compile(pattern.encode(), re.MULTILINE)
 
     async def ready(output: Output) -> None:
         seen = asyncio.get_running_loop().create_future()
@@ -54,6 +54,7 @@ def log(pattern: str) -> Ready:
                 seen.set_result(None)
 
         output.listeners.add(look)
+        look(output.written())  # it may have been said to an earlier supervisor
         try:
             await seen
         finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from supervising import Supervising
 from workbench import Site
 
 
@@ -13,6 +14,16 @@ from workbench import Site
 def site(tmp_path: Path) -> Iterator[Site]:
     """A workspace without services."""
     made = Site(tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def supervising(tmp_path: Path) -> Iterator[Supervising]:
+    """A workspace without services, for tests of the supervisor; its gateway only says that it is there."""
+    made = Supervising(tmp_path)
     try:
         yield made
     finally:
