@@ -17,10 +17,16 @@ DEFAULTS = {"http": (80, 8080), "https": (443, 8443)}
 _ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _BACKLOG = 4096
 
+#: Seconds. Loopback answers in microseconds, or drops what a firewall does not want.
+_PATIENCE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The sockets of one scheme, all on the same port: one on 127.0.0.1 and, where there is IPv6, one on ::1."""
+    """The sockets of one scheme, all on the same port: one on 127.0.0.1 and, where there is IPv6, one on ::1.
+
+    `port` is the one that clients connect to; the system may redirect it to the sockets' own.
+    """
 
     scheme: str
     port: int
@@ -33,7 +39,9 @@ class Listening:
 
 
 def gateway(settings: Settings, note: Callable[[str], None]) -> tuple[Listening, Listening]:
-    """The sockets for HTTP and HTTPS: the set ports, else 80 and 443, else 8080 and 8443 (said through `note`).
+    """The sockets for HTTP and HTTPS: the set ports, else 80 and 443, else 8080 and 8443.
+
+    It is said through `note` when clients have to use those, too.
 
     Raises `StoresError` naming who holds a port. Nothing stays bound then.
     """
@@ -50,11 +58,51 @@ def _one(scheme: str, wanted: int | None, note: Callable[[str], None]) -> Listen
     if wanted is not None:
         return _bind(scheme, wanted)
     try:
-        return _bind(scheme, first)
+        listening = _bind(scheme, first)
+        if _arrives(listening.sockets[0], first):
+            return listening
+        listening.close()
+        why = f"port {first} of this machine is redirected"
     except StoresError as error:
-        listening = _bind(scheme, second)
-        note(f"{scheme} is served on port {second}: {error.message[0].lower()}{error.message[1:]}")
-        return listening
+        why = f"{error.message[0].lower()}{error.message[1:]}"
+    listening = _bind(scheme, second)
+    if _arrives(listening.sockets[0], first):  # `stores setup --system` sends the well-known port here
+        return Listening(scheme, first, listening.sockets)
+    note(f"{scheme} is served on port {second}: {why}")
+    return listening
+
+
+def leads_to(public: int, own: int) -> bool:
+    """Whether connections to 127.0.0.1:`public` reach 127.0.0.1:`own`.
+
+    Where a gateway listens on `own` already, an answer on `public` is all that can be seen from outside.
+    """
+    try:
+        with socket.create_server(("127.0.0.1", own)) as listener:
+            return _arrives(listener, public)
+    except OSError:
+        try:
+            socket.create_connection(("127.0.0.1", public), timeout=_PATIENCE).close()
+        except OSError:
+            return False
+        return True
+
+
+def _arrives(listener: socket.socket, public: int) -> bool:
+    """Whether a connection to 127.0.0.1:`public` comes out of `listener`, whatever rules stand between."""
+    before = listener.gettimeout()
+    try:
+        with socket.create_connection(("127.0.0.1", public), timeout=_PATIENCE) as client:
+            listener.settimeout(_PATIENCE)
+            peer = None
+            while peer != client.getsockname():  # a client that came in just now is no answer
+                accepted, peer = listener.accept()
+                accepted.close()
+            return True
+    except OSError:
+        return False
+    finally:
+        listener.settimeout(before)
 
 
 def _bind(scheme: str, port: int) -> Listening:
