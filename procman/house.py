@@ -58,7 +58,7 @@ class House:
         """Sets up, works until told to end, takes down. Returns the exit code. A failed start leaves nothing behind."""
         async with self.stack:
             await self.startup()
-            code = await self.main()
+            code = 0 if self.ending.is_set() else await self.main()
         return 128 + self.signals[0][0] if self.signals else code
 
     async def startup(self) -> None:

@@ -191,6 +191,9 @@ def _begin(files: list[_File], n: int | None, since: float, end: int) -> int:
         return 0
     first = files[0].base
     for file in files:  # one piece before the first that is new enough, for a line that began in it
+        if not file.times:  # without its index, nobody knows: it counts as new enough
+            first = max(first, file.base)
+            break
         index = bisect.bisect_left(file.times, since)
         if index < len(file.times):
             first = file.positions[max(0, index - 1)] if index else first

@@ -134,7 +134,18 @@ class Output:
         if len(self._partial) >= LONGEST_LINE:
             self._give_up_waiting()
         elif self._partial and self._timer is None:
-            self._timer = self._loop.call_later(PARTIAL_AFTER, self._give_up_waiting)
+            self._timer = self._loop.call_later(PARTIAL_AFTER, self._waited)
+
+    def _waited(self) -> None:
+        """Nothing has come for a while; unless the rest of the line is there, and only was not read yet."""
+        self._timer = None
+        data = self._take() if self._reading else b""
+        if data:
+            self._hear(data)
+        elif self._reading:
+            self._give_up_waiting()
+        else:
+            self._timer = self._loop.call_later(PARTIAL_AFTER, self._waited)
 
     def _keep(self, data: bytes) -> None:
         self.log.append(data)

@@ -1,7 +1,8 @@
-"""One process is restarted, crashes, is started and stopped at once: the others never feel it, and there are never two."""
+"""One process is restarted, crashes, is started and stopped at once: no other one feels it, and it is never two."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -13,6 +14,7 @@ import pytest
 from supervising import Supervising, alive
 from workbench import wait_until
 
+from procman import process
 from procman.errors import StoresError
 
 #: Fast to be ready, and tells when two of it live at once.
@@ -76,8 +78,6 @@ def test_back_off_doubles_to_a_cap_and_ends_failed_with_its_last_lines(supervisi
 
 
 def test_back_off_grows_to_its_cap_and_begins_anew_after_a_stable_life() -> None:
-    from procman import process
-
     pauses = [process.pause_before(failure) for failure in range(1, 12)]
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
     assert process.failures_after(process.STABLE_AFTER + 1, before=5) == 1
@@ -108,7 +108,7 @@ def test_stop_during_back_off_cancels_it_and_start_ends_it(supervising: Supervis
 def test_start_during_a_stop_waits_for_its_end(supervising: Supervising) -> None:
     supervising.program(
         "slow.sh",
-        "exec 9> lock; flock -n 9 || echo TWO > two\ntrap 'sleep 0.5; exit' TERM\necho ready\nwhile :; do sleep 0.05; done\n",
+        "exec 9> lock; flock -n 9 || echo TWO > two\ntrap 'sleep 0.5; exit' TERM\necho ready\nsleep 1000 & wait\n",
     )
     supervising.service("shop", "web: sh slow.sh\n", ready={"log": "ready"}, grace=20)
     supervising.supervise()
@@ -129,10 +129,8 @@ def test_whatever_is_asked_at_once_there_are_never_two_instances(supervising: Su
     verbs = ["start", "stop", "restart"]
 
     def ask(verb: str) -> None:
-        try:
+        with contextlib.suppress(StoresError):  # stopped before it was ready, by another one
             supervising.ask(verb, "shop")
-        except StoresError:
-            pass  # stopped before it was ready, by another one
 
     for _ in range(6):
         together = [threading.Thread(target=ask, args=(dice.choice(verbs),)) for _ in range(6)]
