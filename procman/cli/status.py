@@ -20,6 +20,7 @@ from procman.overview import Overview
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
+from procman.workspace import read
 
 
 def status(
@@ -74,7 +75,9 @@ class View:
 
     def __init__(self, place: Place, targets: list[str]) -> None:
         self.place = place
-        self.workspace = place.workspace()
+        # a mistake in a file hides nothing of what runs: the snapshot tells of it
+        running = client.holder(place.paths) is not None
+        self.workspace = read(place.root, place.environ).workspace if running else place.workspace()
         chosen = self.workspace.processes(targets) if targets else []
         self._names = {service.name for service, _ in chosen}
         self._all = not targets
