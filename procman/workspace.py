@@ -66,17 +66,22 @@ class Workspace:
         return service, self._processes(service, process)[0] if process else service.primary
 
     def processes(self, targets: Sequence[str]) -> list[tuple[Service, Process]]:
-        """The processes that targets mean: names, ``netshop.worker``, groups, globs. None given: all."""
+        """The processes that targets mean: names, ``netshop.worker``, groups, globs. None given: all.
+
+        ``*.worker`` means those that have one, and is an error where none has.
+        """
         chosen: dict[tuple[str, str], tuple[Service, Process]] = {}
         for target in targets or ["*"]:
             pattern, _, process = target.partition(".")
-            for service in self.select([pattern]):
+            services = self.select([pattern])
+            having = [service for service in services if _named(service, process or "*")]
+            for service in having or services:
                 for one in self._processes(service, process or "*"):
                     chosen[service.name, one.name] = (service, one)
         return list(chosen.values())
 
     def _processes(self, service: Service, pattern: str) -> list[Process]:
-        found = [process for process in service.processes if fnmatchcase(process.name, pattern)]
+        found = _named(service, pattern)
         if not found:
             names = [one.name for one in service.processes]
             raise StoresError(
@@ -99,6 +104,10 @@ class Workspace:
         for service in services:
             visit(service)
         return tuple(ordered.values())
+
+
+def _named(service: Service, pattern: str) -> list[Process]:
+    return [process for process in service.processes if fnmatchcase(process.name, pattern)]
 
 
 @dataclass(frozen=True, slots=True)

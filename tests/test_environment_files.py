@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -152,3 +154,18 @@ def test_stores_check_reads_the_files_too(site: Site) -> None:
     done = site.stores("check")
     assert done.returncode == 2
     assert ".env:2: not a line" in done.stderr
+
+
+def test_after_the_supervisor_was_killed_a_changed_file_means_a_new_start(site: Site) -> None:
+    (site.root / ".env").write_text("ONE=before\n")
+    registered(site)
+    site.ok("up", "-d")
+    first = site.process("netshop.web")["pid"]
+    os.kill(site.supervisor, signal.SIGKILL)
+    site.ok("up", "-d")
+    assert site.process("netshop.web")["pid"] == first
+    os.kill(site.supervisor, signal.SIGKILL)
+    (site.root / ".env").write_text("ONE=after\n")
+    site.ok("up", "-d")
+    assert site.process("netshop.web")["pid"] != first
+    assert seen(site, "netshop.web")["ONE"] == "after"
