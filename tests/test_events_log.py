@@ -18,7 +18,7 @@ from events_world import Client, headers_of, running
 from workbench import Running
 
 from procman.errors import StoresError
-from proxy_addons.events.broker import Broker, Limits
+from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.database import MIGRATIONS, Database
 from proxy_addons.events.event import Event
 
@@ -134,10 +134,10 @@ async def test_the_old_goes_by_age_but_never_what_is_undelivered(tmp_path: Path)
         long_ago = time.time() - 1000
         await broker.log.append([event(number) for number in range(1200)], at=long_ago)
         await broker.log.append([event(5000)])
-        broker.publishing.delivered = lambda: 700
+        broker.subscriptions.delivered = lambda: 700
         assert await broker.trim() == 700
         assert (await broker.log.read(0, 1))[0].seq == 701
-        broker.publishing.delivered = lambda: 1201
+        broker.subscriptions.delivered = lambda: 1201
         assert await broker.trim() == 500
         assert [stored.seq for stored in await broker.log.read(0, 10)] == [1201]
 
@@ -171,7 +171,7 @@ async def test_a_time_leads_to_its_place(tmp_path: Path) -> None:
 
 async def test_a_close_writes_what_was_accepted_before_it(tmp_path: Path) -> None:
     file = tmp_path / "e.sqlite3"
-    broker = await Broker.open(file, Limits())
+    broker = await Broker.open(file, Limits(), Surroundings())
     tasks = [asyncio.create_task(broker.log.append([event(number)])) for number in range(50)]
     await asyncio.sleep(0)
     await broker.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from procman.errors import StoresError
 from proxy_addons.event_loop import loop_factory
-from proxy_addons.events.broker import Broker, Limits
+from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_server import HttpServer
 from proxy_addons.events.loopback import listen
 
@@ -38,7 +38,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listeners = listen(chosen.port)
-    broker = await Broker.open(chosen.file, Limits(), chosen.domain)
+    broker = await Broker.open(chosen.file, Limits(), Surroundings((*chosen.domain, "localhost")))
     server = HttpServer(broker.answer)
     try:
         await server.serve(listeners)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from proxy_addons.events import metrics
 from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_server import Request, Response
 from proxy_addons.events.log import Log
+from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import Publishing
+from proxy_addons.events.reading import Reading
 from proxy_addons.events.sqlite_log import SqliteLog
+from proxy_addons.events.steering import Steering, answer
+from proxy_addons.events.subscriptions import Subscriptions
 from proxy_addons.events.tail import Tail
 from proxy_addons.events.writer import Writer
 
@@ -33,25 +39,46 @@ class Limits:
     most_waiting: int = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around it. `domains`: where it is reached; `start` asks for a service; `environ` has the secrets."""
+
+    domains: tuple[str, ...] = ("localhost",)
+    start: Callable[[str], None] = lambda _: None
+    environ: Mapping[str, str] | None = None
+
+
 class Broker:
     """Made by `open`. `answer` is its HTTP interface."""
 
-    def __init__(self, stack: AsyncExitStack, log: Log, writer: Writer, limits: Limits, domains: Iterable[str]) -> None:
-        self._stack = stack
-        self.writer = writer
+    def __init__(self, log: Log, writer: Writer, progress: Progress, limits: Limits, around: Surroundings) -> None:
         self._limits = limits
+        self._stack = AsyncExitStack()
         self._trimmed = time.monotonic()
         self._trimming: asyncio.Task[int] | None = None
         self.log = log
+        self.writer = writer
+        self.progress = progress
         self.tail = Tail(log)
+        environ = os.environ if around.environ is None else around.environ
+        origin = f"events.{around.domains[0]}"
+        self.subscriptions = Subscriptions(self.tail, progress, environ, origin, around.start)
         self.publishing = Publishing(log, limits.most_waiting)
-        self.answer = Api(Guard(domains))
-        self.answer.add("POST", "/v1/events", self.publishing.post)
-        self.answer.add("GET", "/healthz", self._healthz)
+        self.publishing.delivered = self.subscriptions.delivered
+        self.answer = self._api(around.domains)
         self.tail.listeners.add(self._trim_now_and_then)
 
+    def _api(self, domains: Iterable[str]) -> Api:
+        api = Api(Guard(domains))
+        api.add("POST", "/v1/events", self.publishing.post)
+        api.add("GET", "/v1/events", Reading(self.tail).get)
+        api.add("GET", "/healthz", self._healthz)
+        api.add("GET", "/metrics", self._metrics)
+        Steering(self.log, self.progress, self.subscriptions).add_to(api)
+        return api
+
     @classmethod
-    async def open(cls, file: Path, limits: Limits, domains: Iterable[str] = ()) -> Broker:
+    async def open(cls, file: Path, limits: Limits, around: Surroundings) -> Broker:
         """Opens the file. Raises `StoresError` with what is wrong with it."""
         async with AsyncExitStack() as stack:
             database = Database(file)
@@ -60,11 +87,14 @@ class Broker:
             stack.push_async_callback(writer.close)
             log = SqliteLog(database, writer)
             stack.push_async_callback(log.close)
-            return cls(stack.pop_all(), log, writer, limits, domains)
-        raise AssertionError("unreachable")
+            broker = cls(log, writer, Progress(database, writer), limits, around)
+            stack.push_async_callback(broker.subscriptions.close)
+            broker._stack = stack.pop_all()
+        return broker
 
     async def close(self) -> None:
         """Everything that was accepted is on the disk, and the file is free."""
+        self.tail.listeners.discard(self._trim_now_and_then)
         if self._trimming:
             await asyncio.wait({self._trimming})
         await self._stack.aclose()
@@ -72,7 +102,7 @@ class Broker:
     async def trim(self) -> int:
         """Drops what is old or too much, and delivered to everybody. Returns how many events went."""
         older = time.time() - self._limits.max_age
-        return await self.log.trim(self.publishing.delivered(), older, self._limits.max_bytes)
+        return await self.log.trim(self.subscriptions.delivered(), older, self._limits.max_bytes)
 
     def _trim_now_and_then(self) -> None:
         now = time.monotonic()
@@ -80,6 +110,19 @@ class Broker:
             self._trimmed = now
             self._trimming = asyncio.create_task(self.trim())
 
+    async def health(self) -> dict[str, Any]:
+        """``ok``, or ``degraded`` with what is wrong."""
+        problems = {
+            lane.standing.name: lane.standing.ended or lane.sender.problem
+            for lane in self.subscriptions.lanes.values()
+            if lane.standing.ended or lane.sender.problem
+        }
+        facts = await self.log.health()
+        return {"status": "degraded" if problems else "ok", "last": self.log.last, **facts, "problems": problems}
+
     async def _healthz(self, _: Request) -> Response:
-        facts = {"status": "ok", "last": self.log.last, **await self.log.health()}
-        return Response(200, json.dumps(facts, indent=2).encode() + b"\n", {"Content-Type": "application/json"})
+        return answer(await self.health())
+
+    async def _metrics(self, _: Request) -> Response:
+        text = metrics.write(self.publishing.counts, self.subscriptions.lanes.values(), self.log.last)
+        return Response(200, text.encode(), {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import itertools
 import json
-from collections.abc import AsyncIterator
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from proxy_addons.events.broker import Broker, Limits
+from procman.subscription import Subscription
+from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_server import HttpServer
 from proxy_addons.events.loopback import listen
+from proxy_addons.events.sender import Subscriber
 
 _ids = itertools.count(1)
 
@@ -84,9 +91,121 @@ async def serving(broker: Broker) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def running(file: Path, limits: Limits = Limits(), **more: Any) -> AsyncIterator[tuple[Broker, Client]]:  # noqa: B008 - frozen
     """A broker with a port, opened and closed."""
-    broker = await Broker.open(file, limits, ["local.example.com"], **more)
+    broker = await Broker.open(file, limits, Surroundings(("local.example.com",), **more))
     try:
         async with serving(broker) as client:
             yield broker, client
     finally:
         await broker.close()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    method: str
+    path: str
+    headers: http.client.HTTPMessage
+    body: bytes
+    at: float
+
+    @property
+    def id(self) -> str:
+        return self.headers["ce-id"]
+
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class Receiver:
+    """A subscriber on a real port: what it was sent, and what it answers (`reply`, called in a thread of its own)."""
+
+    def __init__(self, reply: Callable[[Delivery], Reply | int] = lambda _: 204, port: int = 0) -> None:
+        self.reply = reply
+        self.got: list[Delivery] = []
+        self.changed = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+            wbufsize = -1
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    super().handle()
+
+            def finish(self) -> None:
+                with contextlib.suppress(OSError):
+                    super().finish()
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                delivery = Delivery(self.command, self.path, self.headers, body, time.monotonic())
+                with receiver.changed:
+                    receiver.got.append(delivery)
+                    receiver.changed.notify_all()
+                reply = receiver.reply(delivery)
+                status, headers, text = (reply, {}, b"") if isinstance(reply, int) else reply
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(text))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_POST = do_OPTIONS = answer  # noqa: N815 - names of the base class
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def wait_for(self, count: int, patience: float = 20.0) -> list[Delivery]:
+        """What it got, once that is so much."""
+
+        def wait() -> bool:
+            with self.changed:
+                return self.changed.wait_for(lambda: len(self.got) >= count, patience)
+
+        assert await asyncio.to_thread(wait), f"{len(self.got)} of {count} came"
+        return list(self.got)
+
+    def as_subscriber(self, name: str = "shop", **facts: Any) -> Subscriber:
+        """This one, running, as the supervisor would tell of it."""
+        return subscriber(name, self.port, **facts)
+
+
+def subscriber(name: str = "shop", port: int | None = None, **facts: Any) -> Subscriber:
+    """A subscribing service; without a port it does not run."""
+    facts = {"types": ("**",), "backoff": 0.02} | facts
+    addresses = (("127.0.0.1", port),) if port else ()
+    return Subscriber(name, Subscription(**facts), f"{name}.local.example.com", addresses)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+async def until(condition: Callable[[], Any], what: str, patience: float = 20.0) -> Any:
+    """The first true value of a condition on the broker in this loop."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"it never happened: {what}")

@@ -1,0 +1,185 @@
+"""How far each subscription is, what it waits to try again, and what it gave up: kept beside the log."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy_addons.events import json_format
+from proxy_addons.events.database import Database
+from proxy_addons.events.event import Event
+from proxy_addons.events.log import Stored
+from proxy_addons.events.writer import Writer
+
+#: Seconds for which finished deliveries are gathered before the places are written. What a crash loses of them is
+#: delivered again.
+_GATHERED = 0.05
+
+
+@dataclass(slots=True)
+class Standing:
+    """One subscription's row."""
+
+    name: str
+    cursor: int
+    paused: bool = False
+    ended: str = ""
+    definition: str = ""
+    absent: float | None = None
+
+
+@dataclass(slots=True)
+class Item:
+    """An event on its way to one subscriber. `parked`: it has a row of its own, and the cursor need not wait for it."""
+
+    stored: Stored
+    attempt: int = 0
+    due: float = 0.0
+    reason: str = ""
+    parked: bool = False
+
+    @property
+    def seq(self) -> int:
+        """The event's place."""
+        return self.stored.seq
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that was given up."""
+
+    number: int
+    subscription: str
+    seq: int
+    at: float
+    attempts: int
+    status: int | None
+    reason: str
+    event: Event
+
+
+class Progress:
+    """Every write is a job of the one writer."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._writer = writer
+        self._moved: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        rows = database.writer.execute("SELECT name, cursor, paused, ended, definition, absent FROM subscriptions")
+        self.standings = {row[0]: Standing(row[0], row[1], bool(row[2]), *row[3:]) for row in rows}
+        columns = "subscription, seq, attempt, due, reason, event"
+        parked = database.writer.execute(f"SELECT {columns} FROM parked ORDER BY seq")  # noqa: S608 - no values
+        self._parked: dict[str, list[Item]] = {}
+        for name, seq, attempt, due, reason, text in parked:
+            item = Item(Stored(seq, json_format.parse(text)), attempt, due, reason, parked=True)
+            self._parked.setdefault(name, []).append(item)
+        self.broker_id: str = database.writer.execute("SELECT id FROM broker").fetchone()[0]
+
+    def take_parked(self, name: str) -> list[Item]:
+        """What a subscription had parked when the file was opened, once."""
+        return self._parked.pop(name, [])
+
+    async def save(self, standing: Standing) -> None:
+        """Makes a subscription's row what `standing` says."""
+        self.standings[standing.name] = standing
+        self._moved.pop(standing.name, None)
+        row = (standing.name, standing.cursor, standing.paused, standing.ended, standing.definition, standing.absent)
+        await self._writer.submit(
+            lambda one: one.execute("INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)", row)
+        )
+
+    async def forget(self, name: str) -> None:
+        """Drops a subscription with all that it has."""
+        self.standings.pop(name, None)
+        self._moved.pop(name, None)
+
+        def drop(one: sqlite3.Connection) -> None:
+            one.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
+            one.execute("DELETE FROM parked WHERE subscription = ?", (name,))
+
+        await self._writer.submit(drop)
+
+    def move(self, standing: Standing, cursor: int) -> None:
+        """Everything up to `cursor` is done, or parked. Written soon."""
+        standing.cursor = cursor
+        self._moved[standing.name] = cursor
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHERED, self.flush)
+
+    def flush(self) -> None:
+        """Writes the places now."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._moved:
+            rows = [(cursor, name) for name, cursor in self._moved.items()]
+            self._moved = {}
+            self._submit(lambda one: one.executemany("UPDATE subscriptions SET cursor = ? WHERE name = ?", rows))
+
+    async def park(self, name: str, items: Sequence[Item]) -> None:
+        """Keeps the items by themselves, with their attempts, until they are done."""
+        rows = [(name, i.seq, i.attempt, i.due, i.reason, json_format.write(i.stored.event)) for i in items]
+        await self._writer.submit(
+            lambda one: one.executemany("INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?)", rows)
+        )
+
+    def unpark(self, name: str, item: Item) -> None:
+        """The item is done."""
+        self._submit(lambda one: one.execute("DELETE FROM parked WHERE subscription = ? AND seq = ?", (name, item.seq)))
+
+    async def bury(self, name: str, item: Item, status: int | None, reason: str) -> None:
+        """The item is given up."""
+        row = (name, item.seq, time.time(), item.attempt, status, reason, json_format.write(item.stored.event))
+
+        def bury(one: sqlite3.Connection) -> None:
+            one.execute("DELETE FROM parked WHERE subscription = ? AND seq = ?", row[:2])
+            one.execute(
+                "INSERT INTO dead (subscription, seq, at, attempts, status, reason, event) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+        await self._writer.submit(bury)
+
+    async def dead(self, name: str | None = None, numbers: Iterable[int] = (), limit: int = 100) -> list[DeadLetter]:
+        """Dead letters, the oldest first: of one subscription, or those numbers, or all."""
+        chosen = list(numbers)
+        where, values = ("1", [])  # type: tuple[str, list[Any]]
+        if chosen:
+            where, values = f"number IN ({','.join('?' * len(chosen))})", [*chosen]
+        elif name:
+            where, values = "subscription = ?", [name]
+        query = (
+            "SELECT number, subscription, seq, at, attempts, status, reason, event FROM dead "  # noqa: S608 - no values
+            f"WHERE {where} ORDER BY number LIMIT ?"
+        )
+        rows = await self._writer.submit(lambda one: one.execute(query, (*values, limit)).fetchall())
+        return [DeadLetter(*row[:7], event=json_format.parse(row[7])) for row in rows]  # type: ignore[misc]  # mypy cannot count a slice
+
+    async def exhume(self, letters: Sequence[DeadLetter], *, again: bool) -> list[Item]:
+        """Removes dead letters; `again`: they are parked instead, with all their attempts before them."""
+        items = [Item(Stored(letter.seq, letter.event), parked=True) for letter in letters]
+
+        def move(one: sqlite3.Connection) -> None:
+            one.executemany("DELETE FROM dead WHERE number = ?", [(letter.number,) for letter in letters])
+            if again:
+                one.executemany(
+                    "INSERT OR REPLACE INTO parked VALUES (?, ?, 0, 0, '', ?)",
+                    [(letter.subscription, letter.seq, json_format.write(letter.event)) for letter in letters],
+                )
+
+        await self._writer.submit(move)
+        return items
+
+    async def count_dead(self) -> dict[str, int]:
+        """How many dead letters each subscription has."""
+        query = "SELECT subscription, count(*) FROM dead GROUP BY subscription"
+        return dict(await self._writer.submit(lambda one: one.execute(query).fetchall()))
+
+    def _submit(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        """For what nobody waits for: should it fail, the event is delivered once more."""
+        self._writer.submit(work).add_done_callback(lambda future: future.cancelled() or future.exception())
