@@ -85,7 +85,9 @@ class StreamAsker(Stream):
 
     def on_interim(self, response: Response) -> None:
         """100, 103."""
-        self._send(response.status, response.fields, ended=False)
+        block = self._encoded(response.status, response.fields)
+        if block is not None:
+            self.send_head(block, ended=False)
 
     def on_response(self, response: Response, data: bytes, ended: bool) -> None:  # noqa: FBT001 - `exchange.Asker`'s
         """The head, and what there is of the body."""
@@ -93,13 +95,19 @@ class StreamAsker(Stream):
         fields = response.fields
         if response.status == _NO_CONTENT:  # RFC 9110, section 8.6; some clients take it for a broken promise
             fields = [field for field in fields if field[0].lower() != _LENGTH]
-        if ended and not data and not response.trailers:
-            self.exchange = None
-            self._send(response.status, fields, ended=True)
+        block = self._encoded(response.status, fields)
+        if block is None:
             return
-        self._send(response.status, fields, ended=False)
-        if data or ended:
-            self.on_body(data, ended)
+        if not ended or response.trailers:
+            self.send_head(block, ended=False)
+            if data or ended:
+                self.on_body(data, ended)
+            return
+        self.exchange = None
+        if data:
+            self.send_whole(block, data)
+        else:
+            self.send_head(block, ended=True)
 
     def on_body(self, data: bytes, ended: bool) -> None:  # noqa: FBT001 - `exchange.Asker`'s
         """More of the body."""
@@ -109,8 +117,10 @@ class StreamAsker(Stream):
         self.exchange = None
         trailers = self._response.trailers if self._response is not None else []
         if trailers:
-            self.send_data(data, ended=False)
-            self._send_trailers(trailers)
+            block = self._encoded(None, trailers)
+            if block is not None:
+                self.send_data(data, ended=False)
+                self.send_trailers(block)
         else:
             self.send_data(data, ended=True)
 
@@ -127,27 +137,15 @@ class StreamAsker(Stream):
         """It gets it."""
         self.release()
 
-    def _send(self, status: int, fields: list[Field], *, ended: bool) -> None:
+    def _encoded(self, status: int | None, fields: list[Field]) -> bytes | None:
+        """A head, or trailers without a status; None where HTTP/2 has no form for it: then all is over."""
         try:
-            block = encode_head(status, fields)
+            return encode_fields(fields) if status is None else encode_head(status, fields)
         except ValueError as error:
-            self._unsayable(error)
-        else:
-            self.send_head(block, ended=ended)
-
-    def _send_trailers(self, fields: list[Field]) -> None:
-        try:
-            block = encode_fields(fields)
-        except ValueError as error:
-            self._unsayable(error)
-        else:
-            self.send_trailers(block)
-
-    def _unsayable(self, error: ValueError) -> None:
-        """The front's parser let a field through that HTTP/2 has no form for."""
-        _log.warning("An answer cannot be told over HTTP/2: %s.", error)
-        self.reset(ErrorCode.INTERNAL_ERROR)
-        self.gone()
+            _log.warning("An answer cannot be told over HTTP/2: %s.", error)
+            self.reset(ErrorCode.INTERNAL_ERROR)
+            self.gone()
+            return None
 
 
 def translate(client: Client, head: Head, *, ended: bool) -> Request:

@@ -93,6 +93,15 @@ class Sender:
             block = NO_TABLE + block
         self.control(header_frames(stream_id, block, self.frame_size, end=ended))
 
+    def whole(self, stream: Stream, block: bytes, data: bytes) -> bool:
+        """A head with all of its body at once, if windows let it: the common case, done in one step. Else False."""
+        size = len(data)
+        if size > self.window or size > stream.send_window or size > self.frame_size or size > self._room:
+            return False
+        self.answer(stream.id, block, ended=False)
+        self._emit(stream, data, b"")
+        return True
+
     def data(self, stream: Stream, data: bytes, tail: bytes | None) -> None:
         """`tail`: None where more follows; b"" at the end; a block of trailers behind the end."""
         size = len(data)

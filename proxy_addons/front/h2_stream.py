@@ -110,6 +110,12 @@ class Stream:
         if self.state != State.CLOSED:
             self.connection.sender.head(self, block, ended=ended)
 
+    def send_whole(self, block: bytes, data: bytes) -> None:
+        """A head, encoded, and all of its body."""
+        if self.state != State.CLOSED and not self.connection.sender.whole(self, block, data):
+            self.send_head(block, ended=False)
+            self.send_data(data, ended=True)
+
     def send_data(self, data: bytes, *, ended: bool) -> None:
         """More of the answer's body."""
         if self.state != State.CLOSED:

@@ -39,17 +39,21 @@ class HeaderDecoder:
 
         ValueError: the block is none, and the connection's table is lost with it (COMPRESSION_ERROR).
         """
+        fields: list[Field] = []
         try:
-            return self._decode(block)
+            left = self._decode(block, fields)
         except IndexError:
             raise ValueError("a header block ends within a field, or names an entry that is not there") from None
+        return fields if left >= 0 else None
 
-    def _decode(self, block: bytes) -> list[Field] | None:
-        fields: list[Field] = []
+    def _decode(self, block: bytes, fields: list[Field]) -> int:
+        """Returns what is left of the limit, below 0 for what is beyond it."""
         append = fields.append
         dynamic = self._dynamic
         left = self._list_limit
-        at, end = self._resize(block), len(block)
+        at, end = 0, len(block)
+        if end and block[0] & 0xE0 == 0x20:  # noqa: PLR2004 - the pattern 001 of section 6.3
+            at = self._resize(block)
         while at < end:
             byte = block[at]
             at += 1
@@ -66,7 +70,7 @@ class HeaderDecoder:
             left -= len(field[0]) + len(field[1]) + ENTRY
             if left >= 0:
                 append(field)
-        return fields if left >= 0 else None
+        return left
 
     def _literal(self, block: bytes, at: int, byte: int) -> tuple[Field, int]:
         indexing = byte & 0x40

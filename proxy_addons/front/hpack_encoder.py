@@ -52,12 +52,8 @@ def encode_head(status: int, fields: Iterable[Field]) -> bytes:
 
 def encode_fields(fields: Iterable[Field]) -> bytes:
     """The same without a status, for trailers."""
-    known = _fields
-    out = []
-    for field in fields:
-        encoded = known.get(field)
-        out.append(_encode(field) if encoded is None else encoded)
-    return b"".join(out)
+    known = _fields.get
+    return b"".join([known(field) or _encode(field) for field in fields])
 
 
 def _encode(field: Field) -> bytes:
