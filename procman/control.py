@@ -96,8 +96,8 @@ class Control:
             await conversation.tell(ok=await verb(conversation))
         except StoresError as error:
             await conversation.refuse(error)
-        except OSError:
-            raise
+        except OSError as error:  # of the machine, not of the connection: then this fails, too
+            await conversation.refuse(StoresError(f"That cannot be done now: {error.strerror or error}"))
         except Exception as error:  # noqa: BLE001 (whoever asked must not wait for ever, and whoever mends needs the place)
             self._note("stores", "a fault of stores itself, please report it:\n" + traceback.format_exc().rstrip())
             await conversation.refuse(StoresError(f"A fault of stores itself: {error!r}", "Please report it."))

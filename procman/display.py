@@ -23,10 +23,13 @@ PATIENCE = 1.0
 # PIPE_BUF on Linux: a pipe or terminal that is ready for writing takes as much without blocking (pipe(7))
 _PIECE = 4096
 
-# What would wipe or move other processes' lines: every CSI sequence but colours, OSC, charsets, resets
+# What would wipe or move other processes' lines: every CSI sequence but colours, OSC and its like, charsets, resets
 _NOT_COLOUR = re.compile(
-    rb"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[()*+][0-9A-Za-z]|[78=>cDEHMNOZ])"
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|[\]PX^_][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[()*+][0-9A-Za-z]|[78=>cDEHMNOZ])"
 )
+_COLOURED = re.compile(rb"([^\n]*\x1b\[[^\n]*)\n")
+# NUL; a question that some terminals answer as if it were typed (ENQ); the other character set (SO, SI)
+_CONTROL = b"\x00\x05\x0e\x0f"
 _OVERWRITTEN = re.compile(rb"[^\n]*\r(?!\n)(?=[^\n])")
 
 
@@ -145,8 +148,5 @@ def _tame(lines: bytes) -> bytes:
         lines = _OVERWRITTEN.sub(b"", lines).replace(b"\r\n", b"\n").replace(b"\r", b"")
     if b"\x1b" in lines:
         lines = _NOT_COLOUR.sub(b"", lines)
-        if b"\x1b[" in lines:
-            lines = lines.replace(b"\n", b"\x1b[0m\n")
-    if b"\0" in lines:
-        lines = lines.replace(b"\0", b"")
-    return lines
+        lines = _COLOURED.sub(b"\\1\x1b[0m\n", lines)
+    return lines.translate(None, _CONTROL)

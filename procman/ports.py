@@ -37,7 +37,7 @@ class Ports:
         known = self._assigned.get(name)
         if known is not None and known not in taken:
             return known
-        used = {*taken, *(port for other, port in self._assigned.items() if other != name)}
+        used = {*taken, *(port for other, port in self._assigned.items() if other != name), *self._of_others()}
         size = LAST - FIRST + 1
         # from the workspace's own place too: two checkouts would otherwise want the same ports, and run one at a time
         begin = zlib.crc32(f"{self._path}:{name}".encode()) % size
@@ -48,6 +48,15 @@ class Ports:
                 self._write()
                 return port
         raise StoresError(f"No port is free between {FIRST} and {LAST}", f"Set port = … in Procfile.d/{name}")
+
+    def _of_others(self) -> set[int]:
+        """What this user's other workspaces were given: two checkouts may run at the same time."""
+        found: set[int] = set()
+        for path in self._path.parent.parent.glob(f"*/{self._path.name}"):
+            if path != self._path:
+                with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+                    found.update(map(int, json.loads(path.read_bytes()).values()))
+        return found
 
     def _write(self) -> None:
         draft = self._path.with_suffix(".new")

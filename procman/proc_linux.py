@@ -108,7 +108,7 @@ def adopt_orphans() -> None:
 
 def free_memory() -> int:
     """Bytes that new processes can have without swapping (proc(5), MemAvailable)."""
-    with open("/proc/meminfo", "rb") as file:  # noqa: PTH123 (as above)
+    with contextlib.suppress(OSError), open("/proc/meminfo", "rb") as file:  # noqa: PTH123 (as above)
         for line in file:
             if line.startswith(b"MemAvailable:"):
                 return int(line.split()[1]) * 1024
