@@ -6,20 +6,16 @@ Nothing here may run in the supervisor: an ``.envrc`` can take minutes. `doorway
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from procman import directory_tool
 from procman.cached_changes import CachedChanges, watched_by_direnv
-from procman.errors import StoresError
 
 #: Where mise looks in a directory and all above it: mise.jdx.dev/configuration.html, and its idiomatic version files.
 MISE_FILES = (
@@ -88,7 +84,7 @@ def enter(folder: Path, environ: Mapping[str, str], cache: Path | None, patience
         question = _question(tool, values)
         changes = store.find(question) if store else None
         if changes is None:
-            answer = _ask(tool, folder, values, patience)
+            answer = directory_tool.ask(tool, folder, values, patience)
             said += answer.said
             changes = answer.changes
             if store and answer.lasting:
@@ -122,70 +118,3 @@ def _files(tool: str, folder: Path, environ: Mapping[str, str], changes: Mapping
     data = Path(environ.get("MISE_DATA_DIR") or Path(environ.get("XDG_DATA_HOME") or home / ".local/share") / "mise")
     known = [_mise_global(environ), state / "trusted-configs", data / "installs"]
     return [*_upwards(folder, MISE_FILES), *(folder / name for name in _MISE_READS), *known]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """`changes`: a variable's new value, None where it is taken out. `lasting`: the same as long as its files are."""
-
-    changes: dict[str, str | None]
-    said: tuple[str, ...] = ()
-    lasting: bool = True
-
-
-_COMMANDS = {"mise": ["mise", "env", "--json"], "direnv": ["direnv", "export", "json"]}
-_UNTRUSTED = {"mise": "not trusted", "direnv": "is blocked"}
-_TRUST = {"mise": "mise trust", "direnv": "direnv allow"}
-
-
-def _ask(tool: str, folder: Path, environ: Mapping[str, str], patience: float) -> _Answer:
-    code, out, err = _run(tool, folder, environ, patience)
-    if code and _UNTRUSTED[tool] in err:
-        said = f"{tool} may not read its files for {folder}, so this goes on without it. Allow it there: {_TRUST[tool]}"
-        return _Answer({}, (said,), lasting=False)
-    try:
-        changes = json.loads(out) if out.strip() else {}
-        if code or not isinstance(changes, dict):
-            raise ValueError(f"exit code {code}")  # noqa: TRY301 (both are one failure)
-    except ValueError as error:
-        raise StoresError(
-            f"{tool} failed for {folder}: {_last_lines(err) or error}",
-            f'Try it there: {" ".join(_COMMANDS[tool])}. To start without it: [environment] shell = "never"',
-        ) from error
-    warnings = tuple(err.strip().splitlines()) if tool == "mise" else ()  # direnv tells of its success there, too
-    return _Answer(
-        {name: None if value is None else str(value) for name, value in changes.items()}, warnings, not warnings
-    )
-
-
-def _run(tool: str, folder: Path, environ: Mapping[str, str], patience: float) -> tuple[int, str, str]:
-    """Exit code, output and error output. Files, not pipes: what an ``.envrc`` leaves running may hold them open."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            _COMMANDS[tool],
-            cwd=folder,
-            env={**environ, "PWD": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            process_group=0,
-        )
-        try:
-            code = process.wait(patience)
-        except subprocess.TimeoutExpired as error:
-            raise StoresError(
-                f"{tool} did not answer within {patience:g} s for {folder}",
-                f"Try it there: {' '.join(_COMMANDS[tool])}. More time: [environment] shell_timeout = {patience * 6:g}",
-            ) from error
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        out.seek(0)
-        err.seek(0)
-        return code, out.read().decode("utf-8", "surrogateescape"), err.read().decode("utf-8", "replace")
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-5:])

@@ -110,8 +110,10 @@ _VARIABLES = {
 
 def _typed(key: str, text: str) -> Any:
     """A variable's text as the type of its key; a wrong one stays text, and `read` refuses it like any other."""
-    if key in {"http", "https", "port", "shell_timeout"}:
+    if key in {"http", "https", "port"}:
         return int(text) if text.isdecimal() else text
+    if key == "shell_timeout":
+        return float(text) if text.replace(".", "", 1).isdecimal() else text
     return text.split() if key == "connect_to" else text
 
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from procman import procfile, settings
+from procman import conflicts, procfile, settings
 from procman.errors import StoresError
 from procman.mistake import Mistake, MistakesError, nearest, refuse
 from procman.service import Process, Service
@@ -131,7 +131,7 @@ def read(root: Path, environ: Mapping[str, str], previous: Workspace | None = No
     mistakes: list[Mistake] = []
     chosen = _settings(root, environ, previous, mistakes)
     services = _services(root, chosen, previous, mistakes)
-    unclear = _together(services, chosen)
+    unclear = conflicts.between(services, chosen.groups)
     if unclear and previous is not None:
         return Reading(previous, (*mistakes, *unclear))
     return Reading(Workspace(root, chosen, services), (*mistakes, *unclear))
@@ -181,61 +181,3 @@ def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes
             mistakes.append(Mistake(shown, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
             services += [before[file.name]] if file.name in before else []
     return tuple(services)
-
-
-def _together(services: tuple[Service, ...], chosen: Settings) -> list[Mistake]:
-    """What no file can know alone: hosts and ports claimed twice, needs and groups that do not exist, cycles."""
-    mistakes: list[Mistake] = []
-    by_name = {service.name: service for service in services}
-    mistakes += _claimed_twice(services, "host", lambda service: service.hosts)
-    mistakes += _claimed_twice(services, "port", lambda service: (service.port,) if service.port else ())
-    for service in services:
-        for need in service.needs:
-            if need not in by_name:
-                mistakes.append(_mistake(service, f'needs "{need}", which is no service', nearest(need, [*by_name])))
-        cycle = _cycle(service, by_name)
-        if cycle:
-            mistakes.append(_mistake(service, f"needs itself: {' → '.join(cycle)}", "Take one of these needs out."))
-    for group, names in chosen.groups.items():
-        for name in names:
-            if name not in by_name:
-                problem = f'group "{group}" has "{name}", which is no service'
-                mistakes.append(Mistake("stores.toml", 0, "", problem, nearest(name, [*by_name])))
-        if group in by_name:
-            problem = f'"{group}" is both a group and a service'
-            mistakes.append(Mistake("stores.toml", 0, "", problem, "Give the group another name."))
-    return mistakes
-
-
-def _mistake(service: Service, problem: str, mend: str) -> Mistake:
-    return Mistake(f"{FOLDER}/{service.name}", 0, "", problem, mend)
-
-
-def _claimed_twice(services: Iterable[Service], what: str, claims: Any) -> list[Mistake]:
-    owners: dict[object, str] = {}
-    mistakes = []
-    for service in services:
-        for claim in claims(service):
-            owner = owners.setdefault(claim, service.name)
-            if owner != service.name:
-                problem = f'{what} "{claim}" is already claimed by {FOLDER}/{owner}'
-                mistakes.append(
-                    _mistake(service, problem, f"Take it out of one of the two files, or choose another {what}.")
-                )
-    return mistakes
-
-
-def _cycle(service: Service, by_name: Mapping[str, Service]) -> list[str]:
-    """The way from a service back to itself along `needs`; empty when there is none. Its first name reports it."""
-    trail: list[str] = []
-
-    def walk(name: str) -> bool:
-        if name in trail:
-            return name == service.name
-        trail.append(name)
-        if any(walk(need) for need in by_name[name].needs if need in by_name):
-            return True
-        trail.pop()
-        return False
-
-    return [*trail, service.name] if walk(service.name) and service.name == min(trail) else []
