@@ -30,7 +30,7 @@ def parse(text: str, shown: str, known: Mapping[str, str]) -> dict[str, str]:
 
     values: dict[str, str] = {}
     mistakes: list[Mistake] = []
-    for binding in parse_stream(io.StringIO(text, newline="")):
+    for binding in parse_stream(io.StringIO(text.removeprefix("\ufeff"), newline="")):
         original = binding.original.string
         blank = len(original) - len(original.lstrip())
         line = binding.original.line + original[:blank].count("\n")
