@@ -55,6 +55,7 @@ class Machine:
     """It lives as long as one process, which holds its namespaces."""
 
     def __init__(self, base: Path) -> None:
+        self._daemons: list[subprocess.Popen[bytes]] = []
         needed = shlex.join(map(str, dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix)))))
         setup = _SETUP.format(base=shlex.quote(str(base)), needed=needed)
         self._holder = subprocess.Popen(
@@ -77,6 +78,8 @@ class Machine:
         """With the first process of its namespace all others end, and what they mounted."""
         self._holder.kill()
         self._holder.communicate()
+        for daemon in self._daemons:
+            daemon.wait()
 
     def command(self, *command: str, user: str = "") -> list[str]:
         """A command line that runs inside, as root unless a user is named."""
@@ -113,12 +116,10 @@ class Machine:
 
     def begin(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         """Starts a daemon inside; it ends with the machine."""
-        return subprocess.Popen(
-            self.command(*command, **options),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-        )
+        null = subprocess.DEVNULL
+        daemon = subprocess.Popen(self.command(*command, **options), stdin=null, stdout=null, stderr=null)
+        self._daemons.append(daemon)
+        return daemon
 
     def path(self, name: str) -> Path:
         """A file inside, seen from here."""

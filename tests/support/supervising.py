@@ -24,6 +24,7 @@ class Supervising(Site):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.env["PATH"] = f"{Path(sys.executable).parent}:{self.env['PATH']}"  # `python3` without a version manager
         self.env["PYTHONPATH"] = str(ROOT / "tests/support/idle_gateway")
         self.env["STORES_PROXY"] = "never"  # so that nobody asks the system's resolver
         self.calls: list[Call] = []
