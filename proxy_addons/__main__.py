@@ -32,14 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=chosen.log_level, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         ports = [port for port in (chosen.http, chosen.https) if port is not None]
-        sockets = listening.inherited(os.environ.get("STORES_LISTEN", "")) or listening.bound(ports)
+        described = os.environ.get("STORES_LISTEN", "")
+        sockets = listening.inherited(described) or listening.bound(ports)
+        events = listening.inherited(described, listening.EVENTS)
     except (OSError, ValueError) as error:
         parser.exit(1, f"The gateway cannot listen: {error}\n")
     if not sockets:
         parser.error("name a port: --http 8080 --https 8443")
     from proxy_addons.gateway import Place  # noqa: PLC0415 - half a second, which no wrong command line shall cost
 
-    place = Place(sockets, Path(control), Path(state), chosen.answer_timeout)
+    place = Place(sockets, Path(control), Path(state), chosen.answer_timeout, events)
     place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(place))

@@ -17,7 +17,9 @@ from proxy_addons.host_routing import HostRouting
 from proxy_addons.loop_guard import LoopGuard
 from proxy_addons.patience import Patience
 from proxy_addons.remote_fallthrough import RemoteFallthrough
+from proxy_addons.reserved_path import ReservedPath
 from proxy_addons.route_header import RouteHeader
+from proxy_addons.starts import Starts
 from proxy_addons.streaming import Streaming
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.verdict import Verdict, Verdicts
@@ -35,6 +37,7 @@ def chain(
     answer_timeout: float | None = None,
 ) -> list[Any]:
     """The list. A crash in any of them answers the request instead of letting it pass."""
+    starts = Starts(supervisor)
     return [
         fail_closed(addon)
         for addon in (
@@ -42,6 +45,7 @@ def chain(
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
             Verdict(verdicts),  # unless the front has found already that its service does not answer
             LoopGuard(),  # what comes round for ever ends here
+            ReservedPath(current, supervisor, starts),  # the page's own button, script and events
             HopByHop(),  # what concerns one connection only stays on it
             Forwarded(),  # who asked, and for what: for local services
             RemoteFallthrough(current),  # its names are translated, out and back

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mitmproxy.http import Headers, Response
 
 from procman.errors import StoresError
+from procman.snapshot import Findings
 from proxy_addons.acceptance import Form, form_of, language_of
+from proxy_addons.cause import EXAMINED, refine
 from proxy_addons.decision import Decision, decide, decision_of
-from proxy_addons.diagnosis import diagnose
-from proxy_addons.page import write
+from proxy_addons.diagnosis import Look, diagnose
+from proxy_addons.page import security_policy, write
 from proxy_addons.problem import Code, Problem
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.view import Current
+from proxy_addons.tail import LINES
+from proxy_addons.view import Current, View
 from proxy_addons.words import LANGUAGES, words
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
-_LOG_LINES = 20
-#: Where the service's own last words say most about the cause.
-_WITH_LOG = frozenset({Code.CRASHED, Code.EXITED, Code.REFUSED, Code.BROKEN_ANSWER})
+#: Where the service's own last words say something about the cause.
+_WITH_LOG = frozenset(
+    {
+        *(Code.CRASHED, Code.EXITED, Code.REFUSED, Code.BROKEN_ANSWER, Code.SLOW, Code.STARTING),
+        *(Code.NOT_STARTED, Code.OTHER_PORT, Code.FOREIGN_ADDRESS),
+    }
+)
 
 
 class FallbackPage:
@@ -30,6 +39,7 @@ class FallbackPage:
     def __init__(self, current: Current, supervisor: Supervisor) -> None:
         self._current = current
         self._supervisor = supervisor
+        self._examinations: dict[str, tuple[View, asyncio.Task[Findings]]] = {}
 
     async def fallback(self, flow: HTTPFlow) -> None:
         """Sets the response."""
@@ -46,36 +56,71 @@ class FallbackPage:
 
     async def _page(self, flow: HTTPFlow, decision: Decision) -> Response:
         problem = decision.problem or Problem(Code.FAULT)
+        websocket = bool(flow.request.headers.get("upgrade"))
+        findings: Findings | None = None
+        if not websocket:
+            findings = await self._findings(decision, problem)
+            problem = self._refined(decision, problem, findings)
+            decision = decision.failed(problem)
         headers = Headers(Cache_Control="no-store", Vary="Accept, Accept-Language")
         if problem.retry_after is not None:
             headers["Retry-After"] = str(problem.retry_after)
-        if flow.request.headers.get("upgrade"):
+        if websocket:
             return Response.make(problem.status, b"", headers)
         form = form_of(flow.request.headers.get("accept", ""))
         language = words(language_of(flow.request.headers.get("accept-language", ""), LANGUAGES))
-        log = await self._log(decision) if form is not Form.TEXT else []
+        look = Look(await self._log(decision) if form is not Form.TEXT else (), findings or Findings())
         head = flow.request.method == "HEAD"
         request = ("GET" if head else flow.request.method, flow.request.path)  # one page for both, RFC 9110, 9.3.2
-        body = write(diagnose(decision, self._current.view, language, request, log), form, language)
+        diagnosis = diagnose(decision, self._current.view, language, request, look)
+        body = write(diagnosis, form, language)
         headers["Content-Type"] = f"{form}; charset=utf-8" if form is not Form.PROBLEM else str(form)
         headers["Content-Language"] = language.language
         headers["X-Content-Type-Options"] = "nosniff"
         if form is Form.HTML:
-            headers["Content-Security-Policy"] = (
-                "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'self'"
-            )
+            headers["Content-Security-Policy"] = security_policy(diagnosis, decision.site)
+            headers["Referrer-Policy"] = "same-origin"  # and never none: the button's Origin would be "null" then
         response = Response.make(problem.status, b"", headers)
         response.headers["Content-Length"] = str(len(body))
         if not head:
             response.raw_content = body
         return response
 
-    async def _log(self, decision: Decision) -> list[str]:
+    async def _findings(self, decision: Decision, problem: Problem) -> Findings | None:
+        """One look for all pages that are asked for at a time: two hundred requests may fail together."""
+        service = decision.service
+        if service is None or problem.code not in EXAMINED:
+            return None
+        view, task = self._examinations.get(service.name, (None, None))
+        if task is None or view is not self._current.view or task.done():
+            task = asyncio.get_running_loop().create_task(self._supervisor.examine(service.name))
+            self._examinations[service.name] = (self._current.view, task)
+        try:
+            return await asyncio.shield(task)
+        except StoresError:
+            return None  # the state alone says less, and is true
+
+    def _refined(self, decision: Decision, problem: Problem, findings: Findings | None) -> Problem:
+        if decision.service is not None and findings is not None:
+            return refine(problem, decision.service, findings)
+        if problem.code is Code.UNKNOWN_HOST:
+            file = f"Procfile.d/{decision.relative.rpartition('.')[2]}:"
+            return next(
+                (
+                    Problem(Code.MISTAKE, mistake)
+                    for mistake in self._current.view.snapshot.mistakes
+                    if mistake.startswith(file)
+                ),
+                problem,
+            )
+        return problem
+
+    async def _log(self, decision: Decision) -> Sequence[tuple[str, str]]:
         problem, service = decision.problem, decision.service
         if problem is None or service is None or problem.code not in _WITH_LOG:
             return []
         try:
-            return await self._supervisor.logs(service.name, _LOG_LINES)
+            return await self._supervisor.logs(service.name, LINES)
         except StoresError:
             return []  # the page is about the service; that its log cannot be had is said by its absence
 

@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from mitmproxy.master import Master
 
 from procman.snapshot import Snapshot
 from proxy_addons.chain import chain
+from proxy_addons.events.hosting import Hosting
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
@@ -45,12 +46,13 @@ _LOOK_AGAIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this gateway stands: its sockets, its supervisor, its own folder."""
+    """Where this gateway stands: its sockets, its supervisor, its own folder; `events`: the broker's sockets."""
 
     listeners: list[socket.socket]
     control: Path
     state: Path
     answer_timeout: float | None = None
+    events: list[socket.socket] = field(default_factory=list)
 
 
 class Gateway:
@@ -62,6 +64,7 @@ class Gateway:
         self._supervisor = Supervisor(place.control)
         self._layers = Layers()
         self._tls = Tls(place.state)
+        self._events = Hosting(place.state, self._supervisor, place.events)
         self._stop = asyncio.Event()
         self._proxy = proxyserver.Proxyserver()
         self._master = Master(options.Options(confdir=str(place.state)), event_loop=asyncio.get_running_loop())
@@ -94,6 +97,7 @@ class Gateway:
             stopping.cancel()
             self._master.shutdown()
             await asyncio.wait({master, watching})
+            await self._events.close()
 
     async def _told(self, snapshot: Snapshot) -> None:
         ports = frozenset(listener.getsockname()[1] for listener in self._place.listeners)
@@ -102,6 +106,7 @@ class Gateway:
         first = not hasattr(self._current, "view")
         self._current.tell(view)
         self._front.view_changed()
+        await self._events.tell(snapshot)
         if first:
             if os.environ.get("STORES_FRONT") == "0":  # until the front's tests are complete
                 await self._server.serve(self._place.listeners)

@@ -9,18 +9,24 @@ from contextlib import suppress
 _BACKLOG = 1024
 
 
-def inherited(description: str) -> list[socket.socket]:
-    """The sockets that STORES_LISTEN names, ``http=3,http=4,https=5``: bound and listening already.
+#: What HTTP's clients connect to; the event broker has a port of its own.
+HTTP = frozenset({"http", "https"})
+EVENTS = frozenset({"events"})
 
-    The word before ``=`` is for the reader: what a client speaks is seen from its first bytes, on every socket. Raises
+
+def inherited(description: str, schemes: frozenset[str] = HTTP) -> list[socket.socket]:
+    """The sockets of `schemes` that STORES_LISTEN names, ``http=3,https=5,events=7``: bound and listening already.
+
+    Between http and https the word is for the reader: what a client speaks is seen from its first bytes. Raises
     ``ValueError`` for text of another form, ``OSError`` for a number that is no open socket.
     """
     sockets = []
     for part in filter(None, (part.strip() for part in description.split(","))):
         scheme, _, number = part.partition("=")
-        if scheme not in {"http", "https"} or not number.isdecimal():
-            raise ValueError(f'"{part}" is not http=NUMBER or https=NUMBER')
-        sockets.append(_prepared(socket.socket(fileno=int(number))))
+        if scheme not in HTTP | EVENTS or not number.isdecimal():
+            raise ValueError(f'"{part}" is not http=NUMBER, https=NUMBER or events=NUMBER')
+        if scheme in schemes:
+            sockets.append(_prepared(socket.socket(fileno=int(number))))
     return sockets
 
 

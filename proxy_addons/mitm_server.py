@@ -19,6 +19,7 @@ from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
 from proxy_addons.mitm_layer import GatewayHttpLayer
+from proxy_addons.mitm_stream import TAIL
 from proxy_addons.mitm_upstream import UpstreamServer
 
 #: mitmproxy lets a client have 5 connections to one upstream; the sixth event stream of a browser would hang for ever.
@@ -147,9 +148,9 @@ class Layers:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered. A tunnel or a WebSocket is no request any more; they have no end."""
+        """Whether a request is being answered. A tunnel, a WebSocket, a page's events are none: they have no end."""
         return any(
-            stream.child_layer is None
+            stream.child_layer is None and TAIL not in stream.flow.metadata
             for http in list(self.http)
             if http.context.client.timestamp_end is None
             for stream in http.streams.values()

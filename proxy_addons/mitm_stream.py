@@ -22,6 +22,7 @@ from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
+    ResponseData,
     ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
@@ -36,6 +37,8 @@ from proxy_addons.problem import Problem
 
 #: Keys of `flow.metadata`: the request line named a whole URL; the answer took too long; CONNECT's way.
 ABSOLUTE_FORM, TIMED_OUT, TUNNEL, EXPECT = "stores.absolute", "stores.timed-out", "stores.tunnel", "stores.expect"
+#: An answer of ours that has no end, and its next piece.
+TAIL, CHUNK = "stores.tail", "stores.chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,20 @@ class Tunnel:
 @dataclass
 class FallbackHook(commands.StartHook):
     """No upstream answers this flow. An addon sets ``flow.response``."""
+
+    flow: http.HTTPFlow
+
+
+@dataclass
+class TailHook(commands.StartHook):
+    """The next piece of an answer of ours that has no end. An addon sets ``flow.metadata[CHUNK]``."""
+
+    flow: http.HTTPFlow
+
+
+@dataclass
+class TailOverHook(commands.StartHook):
+    """Nobody listens any more."""
 
     flow: http.HTTPFlow
 
@@ -129,6 +146,28 @@ class GatewayStream(HttpStream):
             self.flow.live = False
             yield DropStream(self.stream_id)
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def send_response(self, already_streamed: bool = False) -> Commands:  # noqa: FBT001, FBT002 - mitmproxy's
+        """Also one of ours that goes on until its client leaves (server-sent events)."""
+        if TAIL not in self.flow.metadata:
+            yield from super().send_response(already_streamed)
+            return
+        yield from self._send_tail()
+        self.server_state = self.state_done
+        if self.client_state == self.state_done:
+            yield from self.flow_done()
+
+    def _send_tail(self) -> Commands:
+        client = self.context.client
+        assert self.flow.response is not None
+        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), client)
+        while client.connected:
+            self.flow.metadata[CHUNK] = b""
+            yield TailHook(self.flow)
+            if not self.flow.metadata[CHUNK] or not client.connected:
+                break
+            yield SendHttp(ResponseData(self.stream_id, self.flow.metadata[CHUNK]), client)
+        yield TailOverHook(self.flow)
 
     def handle_connect_regular(self) -> Commands:
         """CONNECT: for a host of ours we are its end; else a tunnel, made before the client is told that it stands."""

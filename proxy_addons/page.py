@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 from proxy_addons.acceptance import Form
+from proxy_addons.button import EVENTS, SCRIPT
 from proxy_addons.diagnosis import Diagnosis
+from proxy_addons.site import Site
 from proxy_addons.words import PAGES, Words
 
 if TYPE_CHECKING:
@@ -20,13 +24,28 @@ def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
         # Only where asking again repeats nothing but a look at a page.
         again = diagnosis.tone == "wait" and diagnosis.method == "GET"
         refresh = diagnosis.retry_after if again else None
-        text = _template().render(page=diagnosis, words=words.labels, lang=words.language, refresh=refresh)
+        text = _template().render(
+            page=diagnosis, words=words.labels, lang=words.language, refresh=refresh, style=_style(), script=SCRIPT
+        )
     elif form is Form.PROBLEM:
         text = json.dumps(problem_document(diagnosis), ensure_ascii=False, indent=2) + "\n"
     else:
         text = three_lines(diagnosis)
     # A header or a log line may hold bytes that were no UTF-8.
     return text.encode("utf-8", "replace")
+
+
+def security_policy(diagnosis: Diagnosis, site: Site) -> str:
+    """What the page may do: nothing but its own style, its own script, its own events, and to press its own button.
+
+    The script is named by its whole URL, the style by its hash: what a service keeps on the same host is no part of it.
+    """
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    rules = ["default-src 'none'", f"style-src 'sha256-{digest}'", "img-src data:", "base-uri 'none'"]
+    if diagnosis.events:
+        rules += [f"script-src {site}{SCRIPT}", f"connect-src {site}{EVENTS}"]
+    rules += ["form-action 'self'" if diagnosis.button else "form-action 'none'", "frame-ancestors 'self'"]
+    return "; ".join(rules)
 
 
 def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
@@ -47,6 +66,8 @@ def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
         document["nearest" if diagnosis.nearest else "services"] = [link.url for link in diagnosis.links]
     if diagnosis.log:
         document["log"] = diagnosis.log
+    if diagnosis.mistakes:
+        document["mistakes"] = diagnosis.mistakes
     return document
 
 
@@ -65,6 +86,11 @@ def three_lines(diagnosis: Diagnosis) -> str:
 
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else " " for character in line)
+
+
+@functools.cache
+def _style() -> str:
+    return (PAGES / "fallback.css").read_text(encoding="utf-8")
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import errno
+import re
 from dataclasses import dataclass
 
 from procman.snapshot import ServiceStatus
@@ -19,14 +21,26 @@ class Code(enum.StrEnum):
     STARTING = "starting"
     STOPPING = "stopping"
     EXITED = "exited"
+    NOT_CLONED = "not-cloned"
+    NOT_SET_UP = "not-set-up"
+    SETUP_STALE = "setup-stale"
     CRASHED = "crashed"
+    NOT_STARTED = "not-started"
+    PORT_TAKEN = "port-taken"
+    OTHER_PORT = "other-port"
+    FOREIGN_ADDRESS = "foreign-address"
     REFUSED = "refused"
     SLOW = "slow"
     BROKEN_ANSWER = "broken-answer"
+    REMOTE_REFUSED = "remote-refused"
     REMOTE_UNREACHABLE = "remote-unreachable"
     REMOTE_SLOW = "remote-slow"
     REMOTE_UNTRUSTED = "remote-untrusted"
     REMOTE_BROKEN_ANSWER = "remote-broken-answer"
+    REMOTE_FORBIDDEN = "remote-forbidden"
+    WRITES_DENIED = "writes-denied"
+    MISTAKE = "mistake"
+    NOT_PRESSED = "not-pressed"
     LOOP = "loop"
     FAULT = "fault"
 
@@ -39,21 +53,40 @@ _STATUS = {
     Code.STARTING: 503,
     Code.STOPPING: 503,
     Code.EXITED: 503,
+    Code.NOT_CLONED: 503,
+    Code.NOT_SET_UP: 503,
+    Code.SETUP_STALE: 503,
+    Code.NOT_PRESSED: 403,
+    Code.REMOTE_FORBIDDEN: 403,
+    Code.WRITES_DENIED: 403,
     Code.SLOW: 504,
     Code.REMOTE_SLOW: 504,
     Code.LOOP: 508,
 }
 #: Seconds after which it is worth while to ask again: a start takes seconds, what was stopped needs a person first.
-_RETRY_AFTER = {Code.STARTING: 2, Code.STOPPING: 2, Code.STOPPED: 10, Code.EXITED: 10}
+_RETRY_AFTER = {
+    Code.STARTING: 2,
+    Code.STOPPING: 2,
+    Code.STOPPED: 10,
+    Code.EXITED: 10,
+    Code.NOT_CLONED: 10,
+    Code.NOT_SET_UP: 10,
+    Code.SETUP_STALE: 10,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong. `detail` is the system's own word for it; `reference` leads to a line of the log."""
+    """One thing that went wrong.
+
+    `detail` is the system's own word for it; `reference` leads to a line of the log. `hop`: where the way to a remote
+    ended: ``dns``, ``connect``, ``tls``, ``http``, or ``slow``.
+    """
 
     code: Code
     detail: str = ""
     reference: str = ""
+    hop: str = ""
 
     @property
     def status(self) -> int:
@@ -70,6 +103,9 @@ class Problem:
         """Whether it ends by itself soon, so that a page may ask again."""
         return self.code in {Code.STARTING, Code.STOPPING}
 
+
+#: What getaddrinfo says on Linux (EAI_NONAME, EAI_AGAIN, EAI_NODATA) and on macOS.
+_NO_NAME = re.compile(r"Errno (?:-2|-3|-5|8)\b|[Nn]ame or service not known|nodename nor servname|name resolution")
 
 _OF_STATE = {
     State.STOPPED: Code.STOPPED,
@@ -90,15 +126,23 @@ def of_state(service: ServiceStatus) -> Problem:
 
 def of_connection(error: str, *, remote: bool, timed_out: bool) -> Problem:
     """Why no connection to an upstream came about, from mitmproxy's words for it."""
+    if not remote:
+        return Problem(Code.SLOW, "no connection in time") if timed_out else Problem(Code.REFUSED, error)
     if timed_out:
-        return Problem(Code.REMOTE_SLOW if remote else Code.SLOW, "no connection in time")
-    if remote and ("ertificate" in error or "hostname" in error.lower()):
-        return Problem(Code.REMOTE_UNTRUSTED, error)
-    return Problem(Code.REMOTE_UNREACHABLE if remote else Code.REFUSED, error)
+        return Problem(Code.REMOTE_SLOW, "no connection in time", hop="slow")
+    if "ertificate" in error or "hostname" in error.lower():
+        return Problem(Code.REMOTE_UNTRUSTED, error, hop="tls")
+    if _NO_NAME.search(error):
+        return Problem(Code.REMOTE_UNREACHABLE, error, hop="dns")
+    if "TLS" in error or "SSL" in error:
+        return Problem(Code.REMOTE_UNREACHABLE, error, hop="tls")
+    refused = f"Errno {errno.ECONNREFUSED}" in error or "refused" in error.lower()
+    return Problem(Code.REMOTE_REFUSED if refused else Code.REMOTE_UNREACHABLE, error, hop="connect")
 
 
 def of_answer(error: str, *, remote: bool, timed_out: bool) -> Problem:
     """Why a connection that stood gave no answer."""
-    if timed_out:
-        return Problem(Code.REMOTE_SLOW if remote else Code.SLOW, "no answer in time")
-    return Problem(Code.REMOTE_BROKEN_ANSWER if remote else Code.BROKEN_ANSWER, error)
+    if remote:
+        slow = Problem(Code.REMOTE_SLOW, "no answer in time", hop="slow")
+        return slow if timed_out else Problem(Code.REMOTE_BROKEN_ANSWER, error, hop="http")
+    return Problem(Code.SLOW, "no answer in time") if timed_out else Problem(Code.BROKEN_ANSWER, error)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Never
 
 from procman.errors import StoresError
-from procman.snapshot import Snapshot
+from procman.snapshot import Findings, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -73,26 +73,60 @@ class Supervisor:
                 return Snapshot.from_json(message["snapshot"])
         return None
 
-    async def logs(self, service: str, count: int) -> list[str]:
-        """The last `count` lines of a service's output. Raises `StoresError` when they cannot be had."""
+    async def logs(self, service: str, count: int) -> list[tuple[str, str]]:
+        """The last `count` lines of a service's output, each with its process's name.
+
+        Raises `StoresError` when they cannot be had.
+        """
         lines = await self._ask({"verb": "logs", "targets": [service], "n": count})
-        return [str(answer["line"].get("text", "")) for answer in lines if "line" in answer]
+        return [_line(answer["line"]) for answer in lines if "line" in answer]
 
-    async def start(self, service: str) -> None:
-        """Starts a service. Raises `StoresError` with the supervisor's own words when it cannot."""
-        await self._ask({"verb": "start", "targets": [service]})
+    async def follow(self, service: str) -> AsyncGenerator[list[tuple[str, str]], None]:
+        """The new lines of a service's output as they come, each with its process's name.
 
-    async def _ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        The first list is empty: from then on, no line is missed. Raises `StoresError` when it cannot go on.
+        """
         try:
-            async with asyncio.timeout(_PATIENCE), self._connection(question) as (reader, _):
+            async with self._connection({"verb": "logs", "targets": [service], "follow": True}) as (reader, _):
+                while line := await reader.readline():
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise StoresError(answer["error"].get("message", ""))
+                    if "begins" in answer:
+                        yield []
+                    elif "line" in answer:
+                        yield [_line(answer["line"])]
+        except (OSError, ValueError) as error:
+            raise StoresError(f"The supervisor does not answer: {error}", "stores status") from error
+
+    async def start(self, service: str, *, again: bool = False) -> None:
+        """Starts a service and what it needs; `again`: anew, if it runs. Returns when it is ready, however long.
+
+        Raises `StoresError` with the supervisor's own words when it cannot.
+        """
+        verb = "restart" if again else "start"
+        await self._ask({"verb": verb, "targets": [service], "urgent": True}, patience=None)
+
+    async def examine(self, service: str) -> Findings:
+        """What only a look at the machine tells of it. Raises `StoresError` when that cannot be had."""
+        *_, last = await self._ask({"verb": "examine", "targets": [service]})
+        try:
+            return Findings.from_json(last["ok"][service])
+        except (KeyError, TypeError) as error:
+            raise StoresError(f"The supervisor says something else: {error!r}", "stores status") from error
+
+    async def _ask(self, question: dict[str, Any], patience: float | None = _PATIENCE) -> list[dict[str, Any]]:
+        """All lines of the answer, the last one included."""
+        try:
+            async with asyncio.timeout(patience), self._connection(question) as (reader, _):
                 answers: list[dict[str, Any]] = []
                 while line := await reader.readline():
                     answer = json.loads(line)
                     if "error" in answer:
                         raise StoresError(answer["error"].get("message", ""), answer["error"].get("hint", ""))
+                    answers.append(answer)
                     if "ok" in answer:
                         return answers
-                    answers.append(answer)
         except (OSError, TimeoutError, ValueError) as error:
             raise StoresError(f"The supervisor does not answer: {error}", "stores status") from error
         raise StoresError("The supervisor ended in the middle of an answer", "stores status")
@@ -108,3 +142,7 @@ class Supervisor:
             yield reader, writer
         finally:
             writer.close()
+
+
+def _line(told: dict[str, Any]) -> tuple[str, str]:
+    return str(told.get("name", "")).partition(".")[2], str(told.get("text", ""))

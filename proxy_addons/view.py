@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 
 from procman.routes import Route, RouteTable
@@ -17,6 +18,8 @@ from proxy_addons.site import Site
 LOCALHOST = "localhost"
 #: Both, in turn: half of the frameworks bind one of them only, and not all the same one.
 LOOPBACK = ("127.0.0.1", "::1")
+#: The event broker's host. It listens on a port of its own, so it is one more local upstream.
+EVENTS = "events"
 _OWN_NAMES = frozenset({LOCALHOST, "127.0.0.1", "[::1]"})
 _NEAREST = 5
 
@@ -54,6 +57,9 @@ class View:
     def decide(self, site: Site) -> Decision:
         """Where a request for `site` goes, at this moment."""
         relative = self.relative(site.host)
+        if relative == EVENTS and self.snapshot.events.port:
+            addresses = tuple(Upstream((address, self.snapshot.events.port)) for address in LOOPBACK)
+            return Decision(Route.LOCAL, site, relative=relative, upstreams=addresses)
         name = self._table.find(site.host)
         if relative is None or name is None:
             own = self.ours(site.host) or site.host in _OWN_NAMES
@@ -103,3 +109,23 @@ class Current:
     """Holds the newest view for the addons, which live longer than any of them."""
 
     view: View
+
+    def __init__(self) -> None:
+        self._next: asyncio.Future[None] | None = None
+
+    def tell(self, view: View) -> None:
+        """The newest from now on; whoever waits for it goes on, in the order in which they came."""
+        self.view = view
+        told, self._next = self._next, None
+        if told is not None:
+            told.set_result(None)
+
+    async def next(self) -> None:
+        """Returns when there is a newer view. Take what is wanted of this one before, with no await between."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._next)
+
+    def service(self, name: str) -> ServiceStatus | None:
+        """What the newest view says of a service."""
+        return self.view.services.get(name)

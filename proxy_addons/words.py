@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ PAGES = Path(__file__).parent / "pages"
 LANGUAGES = ("en", "ja")
 #: A Japanese particle belongs to the word before it, also where that is a Latin one with a space behind it.
 _PARTICLE = re.compile("\\} (?=[ぁ-ん])")
+#: `Supervised.exit` in procman/process.py.
+_ENDING = re.compile(r"exit code (?P<code>\d{1,3})|ended by (?P<signal>SIG[A-Z0-9]+)")
+_SIGNALS = {int(number): number.name for number in signal.Signals}
+_OF_SIGNAL = 128
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -27,10 +32,16 @@ class Words:
         self.labels: dict[str, str] = table["labels"]
         self._states: dict[str, str] = table["states"]
         self._codes: dict[str, dict[str, Any]] = table["code"]
+        self._endings: dict[str, str] = table["endings"]
+        self._hops: dict[str, str] = table["hops"]
 
     def state(self, state: State) -> str:
         """A state's name."""
         return self._states[state]
+
+    def hop(self, hop: str) -> str:
+        """Where the way to a remote ended."""
+        return self._hops[hop]
 
     def title(self, code: Code, values: dict[str, str]) -> str:
         """What is wrong, in one line."""
@@ -43,6 +54,18 @@ class Words:
     def commands(self, code: Code, values: dict[str, str]) -> list[tuple[str, str]]:
         """What to type, and what it does."""
         return [(line.format_map(values), does) for line, does in self._codes[code]["do"]]
+
+    def ending(self, text: str) -> str:
+        """How a process ended, as the supervisor says it, with what that usually means."""
+        match = _ENDING.fullmatch(text)
+        if match is None:
+            return text
+        number = match["code"]
+        if number and number not in self._endings and int(number) - _OF_SIGNAL in _SIGNALS:
+            number = _SIGNALS[int(number) - _OF_SIGNAL]  # a shell says so of what it ran: 128 and the signal's number
+        said = self.labels["exit_code"].format(n=match["code"]) if match["code"] else match["signal"]
+        means = self._endings.get(number or match["signal"], "")
+        return self.labels["means"].format(said=said, means=means) if means else said
 
     def span(self, seconds: float) -> str:
         """A length of time, in its largest unit."""

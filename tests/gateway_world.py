@@ -17,14 +17,14 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import trustme
 
 from certs.authority import Authority
 from procman.routes import route_of
-from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
+from procman.snapshot import DnsStatus, Findings, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
 
 DOMAIN, REMOTE_DOMAIN = "local.example.com", "remote.example.com"
@@ -64,6 +64,10 @@ class SupervisorSide:
         self.ready = queue.Queue()
         self.asked = queue.Queue()
         self.logs = {}
+        self.findings = {}
+        self.on_start = None
+        self.followers = {}
+        self.left = queue.Queue()
         self._watchers = set()
         self._server = None
         self.open()
@@ -92,6 +96,22 @@ class SupervisorSide:
 
         self.stage.do(write())
 
+    async def _follow(self, name, reader, writer):
+        writer.write(b'{"begins": {}}\n')
+        self.followers.setdefault(name, set()).add(writer)
+        await reader.read()
+        self.followers[name].discard(writer)
+        self.left.put(name)
+
+    def say(self, name, text):
+        """The service writes a line: whoever follows its output hears it."""
+
+        async def write():
+            for writer in self.followers.get(name, ()):
+                writer.write(json.dumps({"line": {"name": f"{name}.web", "text": text}}).encode() + b"\n")
+
+        self.stage.do(write())
+
     def _line(self):
         return json.dumps({"snapshot": self.snapshot.to_json()}).encode() + b"\n"
 
@@ -106,8 +126,18 @@ class SupervisorSide:
                     self.ready.put(json.loads(line))
             elif question["verb"] == "logs":
                 name = question["targets"][0]
+                if question.get("follow"):
+                    await self._follow(name, reader, writer)
+                    return
                 for text in self.logs.get(name, [])[-question["n"] :]:
-                    writer.write(json.dumps({"line": {"process": f"{name}.web", "text": text}}).encode() + b"\n")
+                    writer.write(json.dumps({"line": {"name": f"{name}.web", "text": text}}).encode() + b"\n")
+                writer.write(b'{"ok": true}\n')
+            elif question["verb"] == "examine":
+                name = question["targets"][0]
+                findings = asdict(self.findings.get(name, Findings()))
+                writer.write(json.dumps({"ok": {name: findings}}).encode() + b"\n")
+            elif question["verb"] in {"start", "restart"} and self.on_start is not None:
+                await self.on_start(question)
                 writer.write(b'{"ok": true}\n')
             else:
                 writer.write(b'{"error": {"message": "no", "hint": "never"}}\n')

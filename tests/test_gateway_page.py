@@ -1,6 +1,7 @@
 """The page: which service was asked for, does it run, what is wrong, what to type; for people and programs."""
 
 import json
+import re
 import time
 
 import pytest
@@ -32,7 +33,7 @@ def register(state=State.STOPPED, **more):
 def test_a_browser_gets_html_that_answers_the_four_questions(world):
     process = ProcessStatus("web", State.FAILED, port=5104, restarts=3, since=time.time() - 125, exit="exit code 1")
     world.tell(register(State.FAILED, processes=(process,)))
-    world.supervisor.logs["register"] = [f"line {number}" for number in range(30)]
+    world.supervisor.logs["register"] = [f"line {number}" for number in range(80)]
     answer = world.get("register.localhost", "/sum?x=1", headers=BROWSER)
     assert answer.status == 502
     assert answer["Content-Type"] == "text/html; charset=utf-8"
@@ -48,12 +49,12 @@ def test_a_browser_gets_html_that_answers_the_four_questions(world):
         "for 2 min",
         "stores restart register",
         f"GET http://register.localhost:{world.http}/sum?x=1",
-        "line 29",
-        "line 10",
+        "line 79",
+        "line 30",
     ):
         assert said in answer.text, said
-    assert "line 9\n" not in answer.text.replace("line 29\n", "")  # the last twenty
-    assert "<script" not in answer.text
+    assert "line 9\n" not in answer.text.replace("line 79\n", "")  # the last fifty
+    assert re.findall("<script[^>]*>[^<]*", answer.text) == ['<script src="/.stores/page.js" defer>']
 
 
 def test_a_japanese_browser_gets_japanese(world):
@@ -128,7 +129,8 @@ def test_the_form_is_what_the_client_asks_for(world, accept, media_type):
     ],
 )
 def test_each_state_has_its_status_and_code(world, state, status, code, retry):
-    world.tell(register(state))
+    process = ProcessStatus("web", state, exit="exit code 1" if code == "crashed" else "")
+    world.tell(register(state, processes=(process,)))
     answer = world.get("register.localhost", headers=JSON)
     assert (answer.status, answer.json["code"]) == (status, code)
     assert bool(answer.all("Retry-After")) is retry

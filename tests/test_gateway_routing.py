@@ -154,5 +154,5 @@ def test_an_unknown_remote_address_and_a_dead_one_are_502_and_not_sent_anywhere_
         remote=world.snapshot.remote.__class__("remote.example.com", (f"::127.0.0.1:{free_port()}",), ""),
     )
     answer = world.get("netshop.localhost", headers={"Accept": "application/json"})
-    assert (answer.status, answer.route, answer.json["code"]) == (502, "fallback", "remote-unreachable")
+    assert (answer.status, answer.route, answer.json["code"]) == (502, "fallback", "remote-refused")
     world.tell(remote=world.first.remote)

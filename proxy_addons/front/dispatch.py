@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from procman.routes import Route
-from proxy_addons import problem
+from proxy_addons import button, problem
 from proxy_addons.decision import Decision
 from proxy_addons.decision import Upstream as Address
 from proxy_addons.front.clock import Clock
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: RFC 9110, section 9.2.2: what may be sent again when nobody knows whether it arrived.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+#: The gateway's own, on every host: the fallback page's button, script and events.
+_RESERVED: Final = button.RESERVED.encode()
 #: Names of hosts whose way is remembered; more than a workspace has, and no flood of invented names fills the memory.
 _MOST_PLACES: Final = 4096
 
@@ -76,7 +78,7 @@ class Dispatch:
     def _place(self, request: Request) -> Place | None:
         """The service's place, or None for what mitmproxy must see."""
         host, client = request.host, request.client
-        if host is None or request.target[:1] != b"/":
+        if host is None or request.target[:1] != b"/" or request.target.startswith(_RESERVED):
             return None
         key = (host, client.tls is not None, client.peer[0])
         try:
