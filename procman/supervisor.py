@@ -66,9 +66,11 @@ class Supervisor:
                 for process in wanted:
                     process.wait_for(", ".join(waits))
             tasks[service.name] = asyncio.create_task(self._bring_up(service, wanted, waits, urgent=urgent))
-        if any(process.name == GATEWAY for process in chosen):
-            self.roster.processes[GATEWAY].want()
-            tasks[GATEWAY] = asyncio.create_task(self.roster.processes[GATEWAY].until_settled())
+        gateway = self.roster.processes[GATEWAY]
+        if gateway in chosen:
+            gateway.want()
+        if gateway.wanted:  # what is started is there when requests for it are answered
+            tasks[GATEWAY] = asyncio.create_task(gateway.until_settled())
         problems = [_said(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
         if problems:
             raise StoresError("\n".join(problems), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
