@@ -81,9 +81,8 @@ class Clients:
                 any_waits = True
         return any_waits
 
-    def close(self) -> None:
+    def close_waiting(self) -> None:
         """Closes those that only wait; the others follow with the end of their answer."""
-        self.closing = True
         for connection in self._waiting():
             connection.close()
 

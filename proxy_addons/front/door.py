@@ -52,8 +52,16 @@ class Door:
             self._loop.remove_reader(listener)
             listener.close()
         self._listeners = []
+
+    def dismiss_silent(self) -> None:
+        """Closes the connections that have not said anything yet."""
         for silent in list(self._silent):
             self._dismiss(silent)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is being greeted."""
+        return bool(self._tasks)
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Seconds between two ticks, at most: time-outs may be late by that.
 _TICK: Final = 10.0
 _TICKS_IN_PATIENCE: Final = 8
+#: Seconds in which a request may come on a connection that was accepted already, before a restart closes it.
+_LAST_CALL: Final = 0.1
 
 
 class Front:
@@ -42,6 +44,7 @@ class Front:
         self._dispatch = Dispatch(current, self._slow_path, self._clock, patience)
         self._clients = Clients(self._dispatch, self._clock)
         self._door = Door(self._clients, context)
+        self._last_call: asyncio.TimerHandle | None = None
 
     def serve(self, listeners: list[socket.socket]) -> None:
         """Accepts connections on all of them."""
@@ -53,17 +56,26 @@ class Front:
         self._dispatch.forget()
 
     def stop_accepting(self) -> None:
-        """And closes what only waits; what runs may come to its end."""
+        """Every answer is its connection's last from now on, and who does not ask in a moment is shown out."""
         self._door.close()
-        self._clients.close()
+        self._clients.closing = True
+        self._last_call = asyncio.get_running_loop().call_later(_LAST_CALL, self._close_waiting)
+
+    def _close_waiting(self) -> None:
+        self._last_call = None
+        self._door.dismiss_silent()
+        self._clients.close_waiting()
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being served."""
-        return self._clients.busy
+        """Whether a request is being served, or may be on its way."""
+        return self._last_call is not None or self._door.busy or self._clients.busy
 
     def close(self) -> None:
         """Lets go of everything."""
+        if self._last_call is not None:
+            self._last_call.cancel()
+        self._close_waiting()
         self._clock.stop()
         self._clients.abort()
         self._dispatch.close()

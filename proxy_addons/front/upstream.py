@@ -198,7 +198,9 @@ class Upstream(asyncio.Protocol):
             self._state, self._chunks = _CHUNKS, Chunks()
             self._read_chunks(response, data, asker)
         else:
-            self._state = _TUNNEL if length == TUNNEL else _UNTIL_CLOSE
+            self._state = _UNTIL_CLOSE
+            if length == TUNNEL:  # where the request was complete, another conversation begins
+                self._state, self.sent = _TUNNEL, False
             asker.on_response(response, data, False)
 
     def _read_chunks(self, response: Response | None, data: bytes, asker: Asker) -> None:
