@@ -30,13 +30,17 @@ class GatewayProcess:
     `ports` is where the ports are kept from supervisor to supervisor.
     """
 
-    def __init__(self, settings: Settings, paths: Paths, environ: Mapping[str, str], ports: dict[str, int]) -> None:
+    def __init__(
+        self, settings: Settings, paths: Paths, environ: Mapping[str, str], ports: dict[str, int], events: int
+    ) -> None:
+        """`events`: the event broker's port."""
         self._settings = settings
+        self._events = events
         self._paths = paths
         self._environ = environ
         self._ports = ports
         self._listening: tuple[Listening, ...] = ()
-        facts = [sys.executable, settings.domain, settings.http, settings.https, str(paths.socket)]
+        facts = [sys.executable, settings.domain, settings.http, settings.https, events, str(paths.socket)]
         self.definition = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def port(self, scheme: str) -> int:
@@ -46,6 +50,7 @@ class GatewayProcess:
     def open(self, note: Callable[[str], None]) -> None:
         """Binds the ports. Raises `StoresError` naming who holds one."""
         self._listening = listen.gateway(self._settings, note)
+        self._listening += (listen.events(self._events),)
         for one in self._listening:
             self._ports[one.scheme] = one.port
 
@@ -70,7 +75,7 @@ class GatewayProcess:
     def _launch(self, tag: str) -> Launch:
         if not self._listening:
             known = dataclasses.replace(self._settings, http=self.port("http"), https=self.port("https"))
-            self._listening = listen.gateway(known, lambda _: None)
+            self._listening = (*listen.gateway(known, lambda _: None), listen.events(self._events))
         sockets = [(one.scheme, number.fileno()) for one in self._listening for number in one.sockets]
         state = self._paths.state / GATEWAY
         state.mkdir(mode=0o700, exist_ok=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from procman import adoption, environment, foreground, lock, ports, proc, spawn, workspace
+from procman import adoption, environment, foreground, lock, plans, ports, proc, spawn, workspace
 from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
@@ -200,7 +200,8 @@ class House:
 
     async def open_gateway(self) -> None:
         """The gateway's sockets, or the gateway that a killed supervisor left: it has them still, and goes on."""
-        gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger.facts)
+        events = plans.events_port(self.workspace, self.circumstances)
+        gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger.facts, events)
         self.stack.callback(gateway.close)
         entry = self.ledger.alive(GATEWAY)
         if not (entry and entry.ready and entry.definition == gateway.definition and gateway.port("https")):

@@ -53,6 +53,11 @@ def gateway(settings: Settings, note: Callable[[str], None]) -> tuple[Listening,
         raise
 
 
+def events(port: int) -> Listening:
+    """The event broker's sockets: publishers that start before the gateway find them open. Raises `StoresError`."""
+    return _bind("events", port)
+
+
 def _one(scheme: str, wanted: int | None, note: Callable[[str], None]) -> Listening:
     first, second = DEFAULTS[scheme]
     if wanted is not None:
@@ -126,9 +131,8 @@ def _bind(scheme: str, port: int) -> Listening:
 
 
 def _refused(scheme: str, port: int, error: OSError) -> StoresError:
-    hint = (
-        f"Free it, or choose another one: STORES_{scheme.upper()}_PORT={port + 1}, or [gateway] {scheme} in stores.toml"
-    )
+    key = "[events] port" if scheme == "events" else f"[gateway] {scheme}"
+    hint = f"Free it, or choose another one: STORES_{scheme.upper()}_PORT={port + 1}, or {key} in stores.toml"
     if error.errno == errno.EADDRINUSE:
         return StoresError(f"Port {port} is held by {ports.holder(port)}", hint)
     if error.errno in {errno.EACCES, errno.EPERM}:

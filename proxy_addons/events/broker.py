@@ -81,7 +81,8 @@ class Broker:
     async def open(cls, file: Path, limits: Limits, around: Surroundings) -> Broker:
         """Opens the file. Raises `StoresError` with what is wrong with it."""
         async with AsyncExitStack() as stack:
-            database = Database(file)
+            # in a thread: the look through a large file takes its time
+            database = await asyncio.to_thread(Database, file)
             stack.callback(database.close)
             writer = Writer(database.writer)
             stack.push_async_callback(writer.close)

@@ -1,0 +1,139 @@
+"""The broker where it lives: in the gateway, told by the supervisor, used by services that know only HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from events_world import headers_of
+from workbench import Site, wait_until
+
+SINK = """
+    import http.server, os, pathlib
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            with open("got.txt", "ab") as file:
+                file.write(self.headers["ce-id"].encode() + b" " + self.headers["Stores-Attempt"].encode() + b"\\n")
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def workspace(site: Site) -> Site:
+    site.program("sink.py", SINK)
+    site.service("desk", "web: exec python3 sink.py\n", setup="", subscribe=["com.example.order.*"], deliver="/hook")
+    return site
+
+
+def url_of(site: Site) -> str:
+    found = re.search(r"STORES_EVENTS_URL=(\S+)", site.ok("env", "desk"))
+    assert found
+    return found[1].strip("'\"")
+
+
+def send(url: str, host: str = "", **attributes: str) -> dict[str, Any]:
+    headers = headers_of(**attributes) | ({"Host": host} if host else {})
+    request = urllib.request.Request(f"{url}/v1/events", b"{}", headers | {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def got(site: Site) -> list[str]:
+    file = site.root / "got.txt"
+    return file.read_text().split("\n")[:-1] if file.exists() else []
+
+
+def test_an_event_waits_for_a_stopped_service_and_comes_when_it_is_ready(workspace: Site) -> None:
+    workspace.ok("up", "-d", "gateway")
+    url = url_of(workspace)
+    for number in range(3):
+        send(url, id=f"o-{number}", type="com.example.order.placed", subject="k")
+    send(url, id="other", type="com.example.other")
+    assert got(workspace) == []
+    workspace.ok("start", "desk")
+    wait_until(lambda: len(got(workspace)) == 3, "they come")
+    assert got(workspace) == ["o-0 1", "o-1 1", "o-2 1"]
+    workspace.ok("stop", "desk")
+    send(url, id="o-3", type="com.example.order.placed", subject="k")
+    workspace.ok("restart", "gateway")
+    workspace.ok("start", "desk")
+    wait_until(lambda: len(got(workspace)) == 4, "it comes after both were restarted")
+    assert got(workspace)[3] == "o-3 1"
+
+
+def test_the_broker_is_a_host_of_the_gateway(workspace: Site) -> None:
+    workspace.ok("up", "-d", "gateway")
+    port = workspace.status()["gateway"]["http"]
+    for host in ("events.localhost", "events.local.example.com"):
+        assert send(f"http://127.0.0.1:{port}", host=f"{host}:{port}")["accepted"] == 1
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/healthz", headers={"Host": "events.localhost"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["X-Stores-Route"]) == (200, "local")
+    connection.close()
+
+
+def test_an_event_starts_a_service_that_wants_to_be_started(workspace: Site) -> None:
+    service = workspace.root / "Procfile.d" / "desk"
+    service.write_text(service.read_text().replace("# ///\nweb", '# [events]\n# start = "on-request"\n# ///\nweb'))
+    workspace.ok("up", "-d", "gateway")
+    send(url_of(workspace), id="wake", type="com.example.order.placed")
+    wait_until(lambda: got(workspace) == ["wake 1"], "it was started and got it")
+
+
+def test_a_new_subscription_takes_effect_while_the_system_runs(workspace: Site) -> None:
+    workspace.ok("up", "-d", "desk")
+    url = url_of(workspace)
+    service = workspace.root / "Procfile.d" / "desk"
+    service.write_text(service.read_text().replace("com.example.order.*", "org.example.**"))
+    wait_until(lambda: send(url, type="org.example.a.b") and got(workspace), "the new wish holds")
+
+
+def test_a_broken_file_costs_the_events_and_nothing_else(workspace: Site) -> None:
+    workspace.ok("up", "-d", "desk")
+    send(url_of(workspace))
+    workspace.ok("stop", "gateway")
+    (file,) = workspace.folder.glob("state/**/events.sqlite3")
+    file.write_bytes(b"this was an event log once, and now it is something else" * 1000)
+    workspace.ok("start", "gateway")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        send(url_of(workspace))
+    assert caught.value.code == 503
+    assert f"mv {file}" in json.load(caught.value)["detail"]
+    assert workspace.process("desk.web")["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ('subscribe = ["com..x"]', '"com..x" is not an event type'),
+        ('subscribe = ["com.**.x"]', "is not an event type"),
+        ('subscribe = ["a"]\n# deliver = "events"', '"events" is not a path'),
+        ('deliver = "/events"', "nothing is delivered without subscribe"),
+        ('subscribe = ["a"]\n# [events]\n# order = "random"', '"random" is not one of key, none, all'),
+        ('subscribe = ["a"]\n# [events]\n# colour = 1', 'unknown key "events.colour"'),
+        ('subscribe = ["a"]\n# [events]\n# filters = [{ near = { type = "x" } }]', '"near" is not a kind of filter'),
+        ('subscribe = ["a"]\n# [events]\n# filters = [{ any = [] }]', "any takes a list of filters"),
+        ('subscribe = ["a"]\n# [events]\n# concurrency = 0', "1 to 100"),
+        ('subscribe = ["a"]\n# [events]\n# sign = "whsec_abc="', "is not the name of an environment variable"),
+    ],
+)
+def test_a_mistake_in_a_wish_is_named_with_its_line(site: Site, wrong: str, said: str) -> None:
+    (site.root / "Procfile.d" / "desk").write_text(f"# /// stores\n# {wrong}\n# ///\nweb: true\n")
+    done = site.stores("check")
+    assert done.returncode == 2
+    assert said in done.stderr + done.stdout
+    assert re.search(r"Procfile\.d/desk:\d+", done.stderr + done.stdout)
