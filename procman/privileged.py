@@ -115,7 +115,7 @@ def _removed(file: Put | Block, lacked_newline: bool) -> str:  # noqa: FBT001 (o
 
 
 def run(command: Run) -> str:
-    """Runs it. Raises `CommandError` with the last line that it said."""
+    """Runs it. Raises `CommandError` with the line that says why."""
     environ = {"PATH": _PATH, "LC_ALL": "C", "HOME": "/root"}
     try:
         done = subprocess.run(
@@ -132,7 +132,8 @@ def run(command: Run) -> str:
             return ""
         raise CommandError(f"{command.shown}: {error}") from error
     if done.returncode and not command.may_fail:
-        said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+        said = next((line for line in lines if "error" in line.lower()), lines[-1])
         raise CommandError(f"{command.shown} ended with {done.returncode}: {said}")
     return f"ran {command.shown}"
 

@@ -104,7 +104,7 @@ def _by_nft(wanted: list[tuple[int, int]], nft: str, *, systemd: bool) -> Part:
         "delete table inet stores",
         "table inet stores {",
         "  chain output {",
-        "    type nat hook output priority dstnat; policy accept;",
+        "    type nat hook output priority -100; policy accept;",  # where destinations are changed (nft(8))
     ]
     for public, own in wanted:
         lines.append(f"    ip daddr 127.0.0.1 tcp dport {public} redirect to :{own}")

@@ -19,6 +19,7 @@ from procman.cli.help import option
 from procman.cli.inside import inside
 from procman.cli.place import Place, here
 from procman.cli.progress import Progress
+from procman.cli.system import setup_system
 from procman.errors import StoresError
 from procman.service import Service
 from procman.setup_record import Setup, SetupRecords
@@ -30,6 +31,11 @@ def setup(
     no_deps: Annotated[bool, option("--no-deps", help="Not what the services need.")] = False,
     verbose: Annotated[bool, option("--verbose", "-v", help="Show all output, not only the last line.")] = False,
     as_json: Json = False,
+    system: Annotated[
+        bool, option("--system", help="Not services: ports 80/443, DNS and trust on this machine, with sudo, once.")
+    ] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="With --system: only show the plan.")] = False,
+    yes: Annotated[bool, option("--yes", "-y", help="With --system: do not ask.")] = False,
 ) -> None:
     """Set services up: `make setup` in each.
 
@@ -40,7 +46,13 @@ def setup(
       stores setup                   all that is cloned
       stores setup netshop
       stores setup --stale
+      stores setup --system          https://NAME.DOMAIN/ in every program (undo: stores clean)
     """
+    if system:
+        setup_system(dry_run=dry_run, yes=yes)
+        return
+    if dry_run or yes:
+        raise StoresError("--dry-run and --yes belong to --system", "See: stores setup --help", exit_code=2)
     place = here()
     workspace = place.workspace()
     named = workspace.select(targets or [])

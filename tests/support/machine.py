@@ -34,8 +34,7 @@ mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount --bind {base}/root/tmp {base}/root/var/tmp
-[ -e /etc/hosts ] && cat /etc/hosts > etc/hosts
-printf '127.0.0.1 localhost\\n::1 localhost\\n' > etc/hosts
+printf '127.0.0.1 localhost %s\\n::1 localhost\\n' "$(uname -n)" > etc/hosts
 rm -f etc/resolv.conf; echo '# no server' > etc/resolv.conf
 sed -i 's/^hosts:.*/hosts: files dns/' etc/nsswitch.conf
 [ -d root ] && chmod o+x root
