@@ -181,3 +181,27 @@ def test_a_head_that_is_never_completed_ends_the_connection(server):
         server.until(lambda: client.began)
         server.call(setattr, client, "since", -(10**6))
         assert sent_away(peer) == E.ENHANCE_YOUR_CALM
+
+
+def test_a_connection_that_becomes_idle_is_looked_at_again(server):
+    with Peer(server.port) as peer:
+        peer.send(headers(1, get(b"/hang")))
+        peer.ping()
+        client = list(server.made.queue)[-1]
+        server.until(lambda: server.clock.stands)
+        peer.send(wire.rst_stream(1, E.CANCEL))
+        server.until(lambda: not server.clock.stands)
+        server.call(setattr, client, "since", -(10**6))
+        assert sent_away(peer) == E.NO_ERROR
+
+
+def test_a_request_that_takes_long_is_not_taken_for_idle(server):
+    with Peer(server.port) as peer:
+        peer.send(headers(1, [*POST[:2], (b":path", b"/echo"), POST[3]], wire.END_HEADERS))
+        peer.ping()
+        client = list(server.made.queue)[-1]
+        server.call(setattr, client, "since", -(10**6))
+        server.call(server.clock.wind)
+        server.until(lambda: server.clock.stands)
+        peer.send(data(1, b"late", wire.END_STREAM))
+        assert peer.answer(1)[2] == b"late"

@@ -50,9 +50,9 @@ class Http2Client(asyncio.Protocol):
         connection = self._connection
         connection.receive(data)
         begun = connection.unfinished
-        if begun != self._begun:
+        if not begun or begun != self._begun:  # what comes in drops does not begin anew with each of them
             self._begun = begun
-            self.since = self._clients.clock.now
+            self._rest()
 
     def eof_received(self) -> bool:
         """The client is gone: there is no half of an HTTP/2 connection."""
@@ -122,9 +122,16 @@ class Http2Client(asyncio.Protocol):
         while sender.can_go_on:
             sender.go_on()
             transport.write(sender.take())
-        self.since = self._clients.clock.now
+        self._rest()
         if connection.phase == Phase.CLOSED and not self._closing:
             self._farewell()
+
+    def _rest(self) -> None:
+        """Something has come to its end, or begun: from now on it waits, perhaps."""
+        clock = self._clients.clock
+        self.since = clock.now
+        if clock.stands and not self._connection.streams:
+            clock.wind()
 
     def _farewell(self) -> None:
         self._closing = True

@@ -16,6 +16,10 @@ _LAST_STATIC: Final = len(STATIC)
 _FIRST_DYNAMIC: Final = _LAST_STATIC + 1
 #: What an entry costs beside its octets (RFC 7541, section 4.1).
 ENTRY: Final = 32
+#: A field and what it costs.
+_Entry = tuple[Field, int]
+#: By index: the table begins with 1.
+_STATIC: Final[list[_Entry]] = [((b"", b""), 0), *((field, len(field[0]) + len(field[1]) + ENTRY) for field in STATIC)]
 #: RFC 9113, section 6.5.2: SETTINGS_HEADER_TABLE_SIZE, until told otherwise. We tell nobody otherwise.
 TABLE_SIZE: Final = 4096
 #: An integer of more than 28 + 7 bits is no length that we would take.
@@ -29,7 +33,7 @@ class HeaderDecoder:
 
     def __init__(self, list_limit: int) -> None:
         """`list_limit`: bytes of a header list (RFC 9113, section 6.5.2: names, values and 32 for each field)."""
-        self._dynamic: collections.deque[Field] = collections.deque()
+        self._dynamic: collections.deque[_Entry] = collections.deque()
         self._size = 0
         self._most = TABLE_SIZE
         self._list_limit = list_limit
@@ -63,16 +67,16 @@ class HeaderDecoder:
                     index, at = _integer(block, at, index)
                 if not index:
                     raise ValueError("an indexed field without an index")
-                field = STATIC[index - 1] if index <= _LAST_STATIC else dynamic[index - _FIRST_DYNAMIC]
+                field, size = _STATIC[index] if index <= _LAST_STATIC else dynamic[index - _FIRST_DYNAMIC]
             else:
-                field, at = self._literal(block, at, byte)
+                field, size, at = self._literal(block, at, byte)
             # A block of 16 KB can name a 4 KB entry 16,000 times (the HPACK bomb): it is read, but not kept.
-            left -= len(field[0]) + len(field[1]) + ENTRY
+            left -= size
             if left >= 0:
                 append(field)
         return left
 
-    def _literal(self, block: bytes, at: int, byte: int) -> tuple[Field, int]:
+    def _literal(self, block: bytes, at: int, byte: int) -> tuple[Field, int, int]:
         indexing = byte & 0x40
         if byte & 0xE0 == 0x20:  # noqa: PLR2004 - the pattern 001 of section 6.3
             raise ValueError("a table size update behind a field")
@@ -81,17 +85,18 @@ class HeaderDecoder:
         if index == mask:
             index, at = _integer(block, at, index)
         if index:
-            name = STATIC[index - 1][0] if index <= _LAST_STATIC else self._dynamic[index - _FIRST_DYNAMIC][0]
+            name = (_STATIC[index] if index <= _LAST_STATIC else self._dynamic[index - _FIRST_DYNAMIC])[0][0]
         else:
             name, at = _string(block, at)
         value, at = _string(block, at)
         field = (name, value)
+        size = len(name) + len(value) + ENTRY
         if indexing:
-            self._dynamic.appendleft(field)
-            self._size += len(name) + len(value) + ENTRY
+            self._dynamic.appendleft((field, size))
+            self._size += size
             if self._size > self._most:
                 self._evict()
-        return field, at
+        return field, size, at
 
     def _resize(self, block: bytes) -> int:
         """Size updates stand at the beginning of a block only (RFC 7541, section 4.2). Returns where they end."""
@@ -109,8 +114,7 @@ class HeaderDecoder:
 
     def _evict(self) -> None:
         while self._size > self._most:
-            name, value = self._dynamic.pop()
-            self._size -= len(name) + len(value) + ENTRY
+            self._size -= self._dynamic.pop()[1]
 
 
 def _integer(block: bytes, at: int, value: int) -> tuple[int, int]:
