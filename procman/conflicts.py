@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from procman.mistake import Mistake, nearest
@@ -12,15 +13,19 @@ def between(services: Sequence[Service], groups: Mapping[str, Sequence[str]]) ->
     """What no file can know alone: hosts and ports claimed twice, needs and groups that do not exist, cycles."""
     mistakes: list[Mistake] = []
     by_name = {service.name: service for service in services}
-    mistakes += _claimed_twice(services, "host", lambda service: service.hosts)
+    mistakes += _claimed_twice(services, "hosts", lambda service: service.hosts)
     mistakes += _claimed_twice(services, "port", lambda service: (service.port,) if service.port else ())
     for service in services:
         for need in service.needs:
             if need not in by_name:
-                mistakes.append(_mistake(service, f'needs "{need}", which is no service', nearest(need, [*by_name])))
+                mistakes.append(
+                    _mistake(service, "needs", f'needs "{need}", which is no service', nearest(need, [*by_name]))
+                )
         cycle = _cycle(service, by_name)
         if cycle:
-            mistakes.append(_mistake(service, f"needs itself: {' → '.join(cycle)}", "Take one of these needs out."))
+            mistakes.append(
+                _mistake(service, "needs", f"needs itself: {' → '.join(cycle)}", "Take one of these needs out.")
+            )
     for group, names in groups.items():
         for name in names:
             if name not in by_name:
@@ -36,12 +41,19 @@ def _shown(service: Service) -> str:
     return f"{service.file.parent.name}/{service.name}"
 
 
-def _mistake(service: Service, problem: str, mend: str) -> Mistake:
-    return Mistake(_shown(service), 0, "", problem, mend)
+def _mistake(service: Service, key: str, problem: str, mend: str) -> Mistake:
+    """At the line that sets `key`; a key that was left out has no place but the file."""
+    pattern = re.compile(rf"#\s*{key}\s*=")
+    try:
+        lines = service.file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    number = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 0)
+    return Mistake(_shown(service), number, lines[number - 1].strip() if number else "", problem, mend)
 
 
 def _claimed_twice(
-    services: Iterable[Service], what: str, claims: Callable[[Service], Iterable[object]]
+    services: Iterable[Service], key: str, claims: Callable[[Service], Iterable[object]]
 ) -> list[Mistake]:
     owners: dict[object, Service] = {}
     mistakes = []
@@ -49,24 +61,26 @@ def _claimed_twice(
         for claim in claims(service):
             owner = owners.setdefault(claim, service)
             if owner is not service:
-                problem = f'{what} "{claim}" is already claimed by {_shown(owner)}'
-                mistakes.append(
-                    _mistake(service, problem, f"Take it out of one of the two files, or choose another {what}.")
-                )
+                one = key.removesuffix("s")
+                problem = f'{one} "{claim}" is already claimed by {_shown(owner)}'
+                mend = f"Take it out of one of the two files, or choose another {one}."
+                mistakes.append(_mistake(service, key, problem, mend))
     return mistakes
 
 
 def _cycle(service: Service, by_name: Mapping[str, Service]) -> list[str]:
     """The way from a service back to itself along `needs`; empty when there is none. Its first name reports it."""
     trail: list[str] = []
+    seen: set[str] = set()  # what was walked once leads to the service, and is on the trail, or never does
 
-    def walk(name: str) -> bool:
-        if name in trail:
+    def leads_back(name: str) -> bool:
+        if name in seen:
             return name == service.name
+        seen.add(name)
         trail.append(name)
-        if any(walk(need) for need in by_name[name].needs if need in by_name):
+        if any(leads_back(need) for need in by_name[name].needs if need in by_name):
             return True
         trail.pop()
         return False
 
-    return [*trail, service.name] if walk(service.name) and service.name == min(trail) else []
+    return [*trail, service.name] if leads_back(service.name) and service.name == min(trail) else []
