@@ -102,6 +102,21 @@ class Call:
                     return
         raise StoresError("The supervisor ended while it was asked", "See what runs now: stores status")
 
+    def fileno(self) -> int:
+        """For whoever waits for this connection and for something else."""
+        return self._connection.fileno()
+
+    def receive(self) -> bytes:
+        """What has come; empty at the end of the connection. Not to be mixed with iterating."""
+        try:
+            return self._connection.recv(65536)
+        except OSError:
+            return b""
+
+    def say(self, **line: Any) -> None:
+        """Sends one more line, to a verb that takes some (`attach`)."""
+        self._connection.sendall(json.dumps(line).encode() + b"\n")
+
     def leave(self) -> None:
         """Ends what follows something (``logs -f``, a joined ``run``); the last lines can still be read."""
         self._connection.shutdown(socket.SHUT_WR)

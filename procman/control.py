@@ -17,7 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from procman import examination, log
+from procman import examination, log, plans
+from procman.attachment import Attachment
 from procman.conversation import Conversation
 from procman.errors import StoresError
 from procman.following import Following, as_text
@@ -49,9 +50,11 @@ class Control:
             "restart": self._restart,
             "run": self._run,
             "logs": self._show_logs,
+            "attach": self._attach,
             "environment": self._environment,
             "probe": self._probe,
             "examine": self._examine,
+            "sleep": self._sleep,
             "down": self._down,
         }
 
@@ -231,6 +234,16 @@ class Control:
         await self._supervisor.probe(conversation.targets)
         roster = self._supervisor.roster
         return {name: asdict(await examination.examine(roster, name)) for name in conversation.targets}
+
+    async def _attach(self, conversation: Conversation) -> Any:
+        """A terminal for one process: its output and its end are told, what is typed is passed on."""
+        service, process = self._supervisor.roster.workspace.process(" ".join(conversation.targets))
+        supervised = self._supervisor.roster.processes[plans.name_of(service, process)]
+        return await Attachment(conversation, supervised, self._supervisor.bell).attend()
+
+    async def _sleep(self, conversation: Conversation) -> Any:
+        """Stops what the gateway saw nobody use for long; the answer says why each stays."""
+        return {name: await self._supervisor.sleep(name) for name in conversation.targets}
 
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""

@@ -77,6 +77,7 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
         grace=service.grace,
         stop_signal=signal.Signals[service.stop_signal],
         port=port,
+        terminal=service.terminal,
     )
 
 

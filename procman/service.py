@@ -43,8 +43,10 @@ class Service:
     `hosts` are relative to the workspace's domain (``netshop``, ``*.netshop``). `port` is the fixed one, or None for an
     assigned one. `remote` is an ``https://`` origin, or None where nothing remote may answer. Times are in seconds.
     `env_file` are the files that must be there; None: ``.env`` and ``.env.local``, where they are. `setup` is the
-    command that makes the folder ready to run; an empty one means that nothing has to be done. `dir_set`: the file
-    names the folder itself.
+    command that makes the folder ready to run; an empty one means that nothing has to be done. `terminal`: its
+    processes are started on one, for `stores attach`. `dir_set`: the file names the folder itself.
+    `start`: ``on-request`` lets the first request start it. `idle`: seconds without a request after which it is
+    stopped; 0: never. `writes`: whether requests that may change something go to the remote.
     """
 
     name: str
@@ -65,7 +67,11 @@ class Service:
     env: dict[str, str] = field(default_factory=dict)
     env_file: tuple[str, ...] | None = None
     setup: str = "make setup"
+    terminal: bool = False
     dir_set: bool = False
+    start: str = "manual"
+    idle: float = 0.0
+    writes: str = "allow"
     subscription: Subscription | None = None
 
     @property
