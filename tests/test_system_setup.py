@@ -15,17 +15,12 @@ import pytest
 from machine import Machine
 from workbench import ROOT, wait_until
 
-pytestmark = [
-    pytest.mark.skipif(bool(machine.why_not()), reason=machine.why_not() or "-"),
-    pytest.mark.skipif(not shutil.which("nft"), reason="nft (nftables) is not installed"),
-    pytest.mark.skipif(not shutil.which("sudo"), reason="sudo is not installed"),
-    pytest.mark.skipif(not shutil.which("update-ca-certificates"), reason="not Debian's store (ca-certificates)"),
-]
+pytestmark = machine.NEEDED
 
 #: The real one; its package would take over this machine's resolv.conf, so it may stand unpacked somewhere else.
 RESOLVED = Path(os.environ.get("STORES_TEST_RESOLVED") or "/usr/lib/systemd/systemd-resolved")
 
-ENV = {"STORES_WORKSPACE": "/srv/shop"}
+ENV = machine.ENV
 DOMAIN = "local.example.com"
 
 #: The machine has no init: this does what one would do for the units that are named in the plan.
@@ -56,22 +51,15 @@ time.sleep(3600)
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Machine]:
-    """dina's: with the sample workspace, sudo, and a CA already made."""
-    made = Machine(tmp_path)
-    try:
+    """dina's: with the sample workspace."""
+    with machine.laptop(tmp_path) as made:
         shop = made.path("/srv/shop")
+        skipped = shutil.ignore_patterns("var", "__pycache__", "node_modules")
         for name in ("Procfile.d", "examples", ".ci"):
-            shutil.copytree(
-                ROOT / name, shop / name, ignore=shutil.ignore_patterns("var", "__pycache__", "node_modules")
-            )
+            shutil.copytree(ROOT / name, shop / name, ignore=skipped)
         shutil.copy(ROOT / "stores.toml", shop)
-        made.run("useradd", "-m", "dina")
         made.run("chown", "-R", "dina:", "/srv/shop")
-        made.write("/etc/sudoers.d/dina", "dina ALL=(ALL) NOPASSWD: ALL\n", 0o440)
-        made.path("/etc/ca-certificates/update.d/jks-keystore").unlink(missing_ok=True)  # see test_trust_system
         yield made
-    finally:
-        made.end()
 
 
 def nothing_but_hosts(laptop: Machine) -> None:

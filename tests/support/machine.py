@@ -13,6 +13,8 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +198,30 @@ def why_not() -> str:
         return "only root makes network namespaces"
     missing = [tool for tool in ("unshare", "nsenter", "ip", "mount", "setpriv") if not shutil.which(tool)]
     return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+#: What a laptop needs, for ``pytestmark``.
+NEEDED = [
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "-"),
+    pytest.mark.skipif(not shutil.which("nft"), reason="nft (nftables) is not installed"),
+    pytest.mark.skipif(not shutil.which("sudo"), reason="sudo is not installed"),
+    pytest.mark.skipif(not shutil.which("update-ca-certificates"), reason="not Debian's store (ca-certificates)"),
+]
+
+#: Where a laptop's workspace is.
+ENV = {"STORES_WORKSPACE": "/srv/shop"}
+
+
+@contextmanager
+def laptop(base: Path) -> Iterator[Machine]:
+    """A machine whose user is called dina, may become root by sudo, and has a folder for a workspace."""
+    made = Machine(base)
+    try:
+        made.run("useradd", "-m", "dina")
+        made.write("/etc/sudoers.d/dina", "dina ALL=(ALL) NOPASSWD: ALL\n", 0o440)
+        made.path("/srv/shop").mkdir()
+        # Debian's hook makes Java's store anew with each change, in seconds; one test in test_trust_system is about it
+        made.path("/etc/ca-certificates/update.d/jks-keystore").unlink(missing_ok=True)
+        yield made
+    finally:
+        made.end()

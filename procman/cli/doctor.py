@@ -1,0 +1,71 @@
+"""The verb that looks at the whole way of a request."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from procman import client
+from procman.cli.arguments import Json
+from procman.cli.place import Place, here
+from procman.doctor import Finding, Health, Scene, examine
+from procman.errors import StoresError
+from procman.snapshot import Snapshot
+from procman.workspace import read
+
+_MARKS = {Health.OK: "ok    ", Health.NOTE: "note  ", Health.BROKEN: "BROKEN"}
+
+
+def doctor(as_json: Json = False) -> None:
+    """Test the whole way of a request.
+
+    Name, address, port, certificate, gateway, supervisor, services, remote: as this machine sees them, in this order.
+    The first link that is broken is named, with what mends it. Exit code 1 then. Changes nothing, starts nothing.
+
+    For example:
+      stores doctor
+      stores doctor --json
+    """
+    place = here()
+    scene = _scene(place)
+    findings: list[Finding] = []
+    for finding in examine(scene):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    first = next((finding for finding in findings if finding.health is Health.BROKEN), None)
+    if as_json:
+        keys = ("link", "health", "said", "mend")
+        told = [{key: str(getattr(finding, key)) for key in keys} for finding in findings]
+        typer.echo(
+            json.dumps({"workspace": str(place.root), "broken": first and first.link, "findings": told}, indent=2)
+        )
+    elif first is None:
+        typer.echo("Every link holds.")
+    else:
+        typer.echo(f"\nThe first broken link: {first.link}. {first.said}\n  {first.mend}")
+    if first:
+        raise typer.Exit(1)
+
+
+def _show(finding: Finding) -> None:
+    typer.echo(f"{_MARKS[finding.health]} {finding.link}: {finding.said}")
+    if finding.mend:
+        typer.echo(f"         {finding.mend}")
+
+
+def _scene(place: Place) -> Scene:
+    """With what the supervisor tells, or why it tells nothing."""
+    reading = read(place.root, place.environ)
+    snapshot: Snapshot | None = None
+    why = ""
+    try:
+        snapshot = Snapshot.from_json(client.answer(place.paths, "status"))
+    except StoresError as error:
+        pid = client.holder(place.paths)
+        why = f"the supervisor (PID {pid}) does not answer: {error.message}" if pid else "nothing runs"
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"the supervisor speaks another version's language ({error!r}): restart it"
+    mistakes = tuple(map(str, reading.mistakes))
+    return Scene(reading.workspace, place.paths, place.environ, snapshot, why, mistakes)

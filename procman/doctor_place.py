@@ -1,0 +1,127 @@
+"""Supervisor, services, and the installation that they stand on."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from procman import client, system, system_file
+from procman.doctor import Finding, Scene, broken, note, ok
+from procman.errors import StoresError
+from procman.state import BROKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """A known vulnerability: `fixed` has the first good version of each series that was mended."""
+
+    product: str
+    fixed: tuple[tuple[int, ...], ...]
+    what: str
+
+
+#: Looked up on 2025-06-30, from the projects' own advisories. What is newer than this table is not in it.
+_WEAKNESSES = (
+    Weakness(
+        "Python",
+        ((3, 11, 13), (3, 12, 11), (3, 13, 4)),
+        "tar archives can write outside their folder (CVE-2025-4517), which concerns your services' installers",
+    ),
+    Weakness(
+        "mitmproxy",
+        ((11, 1, 2),),
+        "mitmweb's API can be reached by clients of the proxy (CVE-2025-23217); this gateway runs no mitmweb",
+    ),
+)
+
+
+def files(scene: Scene) -> Iterator[Finding]:
+    """The workspace's. A running supervisor goes on with the last good ones."""
+    for mistake in scene.mistakes:
+        said = mistake.splitlines()[0]
+        if scene.snapshot is None:
+            yield broken("workspace", said, "stores check")
+        else:
+            yield note("workspace", f"{said} (what was right before stays in force)", "stores check")
+
+
+def supervisor(scene: Scene) -> Iterator[Finding]:
+    """Whether it runs."""
+    if scene.snapshot is None:
+        yield broken("supervisor", scene.why, "stores up -d")
+        return
+    yield ok("supervisor", f"PID {scene.snapshot.pid} runs {scene.snapshot.workspace}")
+
+
+def services(scene: Scene) -> Iterator[Finding]:
+    """Those that are to run here and do not."""
+    if scene.snapshot is None:
+        return
+    running = [one for one in scene.snapshot.services if one.wanted]
+    for one in running:
+        if one.state in BROKEN:
+            yield broken(
+                "service", f"{one.name} is {one.state}: {one.problem or 'no reason known'}", f"stores logs {one.name}"
+            )
+        else:
+            yield ok("service", f"{one.name} is {one.state}")
+    if not running:
+        yield note("service", "no service was started here: all hosts are answered by the remote", "stores start NAME")
+
+
+def installation(scene: Scene) -> Iterator[Finding]:
+    """What surrounds the way: versions, packages that bite each other, what was left behind."""
+    yield from _weaknesses()
+    try:
+        version = metadata.version("dnspython")
+        yield note(
+            "installation",
+            f"dnspython {version} is in the same environment: both are imported as `dns`, and one of them loses",
+            "Install stores on its own: uv tool install, or pipx",
+        )
+    except metadata.PackageNotFoundError:
+        pass
+    yield from _left_behind(scene)
+
+
+def weaknesses_of(product: str, version: tuple[int, ...]) -> Iterator[Weakness]:
+    """The table's entries for a version: older than the fix in its own series, or than the oldest series mended."""
+    for weakness in _WEAKNESSES:
+        if weakness.product != product:
+            continue
+        series = [fixed for fixed in weakness.fixed if fixed[: len(fixed) - 1] == version[: len(fixed) - 1]]
+        if version < (series or [min(weakness.fixed)])[0]:
+            yield weakness
+
+
+def _weaknesses() -> Iterator[Finding]:
+    versions = {"Python": sys.version_info[:3], "mitmproxy": _numbers(metadata.version("mitmproxy"))}
+    for product, version in versions.items():
+        for weakness in weaknesses_of(product, tuple(version)):
+            shown = platform.python_version() if product == "Python" else metadata.version("mitmproxy")
+            fixed = ", ".join(".".join(map(str, one)) for one in weakness.fixed)
+            yield note("installation", f"{product} {shown}: {weakness.what}", f"Mended in {fixed}")
+
+
+def _left_behind(scene: Scene) -> Iterator[Finding]:
+    """A socket without its supervisor, and changes of the system that are not as they were made."""
+    if scene.snapshot is None and scene.paths.socket.exists() and client.holder(scene.paths) is None:
+        yield note(
+            "state", f"a supervisor that was killed left {scene.paths.socket}", "stores up -d (takes its services over)"
+        )
+    try:
+        applied = system.record()
+    except StoresError as error:
+        yield note("state", error.message, error.hint)
+        return
+    for name, one in applied.items():
+        changed = [file.path for file in one.part.files if not system_file.is_done(file)]
+        if changed:
+            yield note("state", f"{name}: {', '.join(changed)} is not as stores wrote it", "stores setup --system")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
