@@ -16,8 +16,17 @@ from procman.table import Table
 FILES = ("stores.toml", "stores.local.toml")
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONNECT_TO = re.compile(
     r"(?P<host>[^:\[\]]*):(?P<port>\d*):(?P<to_host>[^:\[\]]*|\[[0-9a-fA-F:.]+\]):(?P<to_port>\d*)"
+)
+
+
+#: Names that look like production: nothing goes there from a laptop, unless ``forbid`` says otherwise.
+PRODUCTION = tuple(
+    pattern
+    for word in ("prod", "production")
+    for pattern in (f"{word}.*", f"*.{word}.*", f"{word}-*", f"*.{word}-*", f"*-{word}.*")
 )
 
 
@@ -53,11 +62,17 @@ class ConnectTo:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The shared development environment, and how it is reached from here."""
+    """The shared development environment, and how it is reached from here.
+
+    `headers` are added to each request for it; a value says where the secret is had from, ``env:NAME`` or
+    ``command:…``, and never what it is. `forbid`: patterns of hosts to which nothing is ever sent.
+    """
 
     domain: str = "remote.example.com"
     connect_to: tuple[ConnectTo, ...] = ()
     ca: Path | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    forbid: tuple[str, ...] = PRODUCTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,8 @@ def read(table: Table, root: Path) -> Settings:
             domain=remote.take("domain", str, "remote.example.com", _remote_domain),
             connect_to=_connect_to(remote),
             ca=_path(root, ca) if (ca := remote.take("ca", str, "")) else None,
+            headers=_headers(remote.table("headers")),
+            forbid=remote.texts("forbid", PRODUCTION),
         ),
         groups={name: groups.texts(name, ()) for name in groups.keys()},
         events=event_settings.read(table.table("events")),
@@ -162,6 +179,20 @@ def _remote_domain(value: str) -> str:
 
 def _proxy(value: str) -> str:
     return "" if value in {"auto", "always", "never"} else f'"{value}" is not one of auto, always, never'
+
+
+def _headers(table: Table) -> dict[str, str]:
+    found = {}
+    for name in table.keys():
+        value = table.any(name)
+        if not _HEADER.fullmatch(name):
+            table.wrong(name, f'"{name}" is not the name of a header', 'For example: "X-Access-Id" = "env:ACCESS_ID"')
+        elif not isinstance(value, str) or not value.startswith(("env:", "command:")):
+            mend = f'Keep the secret elsewhere: "{name}" = "env:NAME", or "command:…" that prints it'
+            table.wrong(name, f"{name} must say where its value is, and not what it is", mend)
+        else:
+            found[name] = value
+    return found
 
 
 def _shell(value: str) -> str:

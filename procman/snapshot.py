@@ -54,6 +54,10 @@ class ServiceStatus:
     dir: str = ""
     problem: str = ""
     subscription: Subscription | None = None
+    start: str = "manual"
+    idle: float = 0.0
+    writes: str = "allow"
+    ready_timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,16 @@ class DnsStatus:
 
 @dataclass(frozen=True, slots=True)
 class RemoteStatus:
-    """How the remote is reached: rules of ``--connect-to``, and a CA to trust beside the public ones."""
+    """How the remote is reached: rules of ``--connect-to``, and a CA to trust beside the public ones.
+
+    `headers` name where secrets are had from, and hold none.
+    """
 
     domain: str = ""
     connect_to: tuple[str, ...] = ()
     ca: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    forbid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +150,16 @@ class Snapshot:
             pid=value["pid"],
             gateway=GatewayStatus(**{**value["gateway"], "state": State(value["gateway"]["state"])}),
             dns=DnsStatus(**value["dns"]),
-            remote=RemoteStatus(**{**value["remote"], "connect_to": tuple(value["remote"]["connect_to"])}),
+            remote=_remote(value["remote"]),
             services=tuple(map(_service, value["services"])),
             mistakes=tuple(value["mistakes"]),
             events=EventSettings.from_json(value["events"]) if "events" in value else EventSettings(),
         )
+
+
+def _remote(value: dict[str, Any]) -> RemoteStatus:
+    lists = {name: tuple(value[name]) for name in ("connect_to", "forbid")}
+    return RemoteStatus(**{**value, **lists})
 
 
 def _service(value: dict[str, Any]) -> ServiceStatus:

@@ -18,7 +18,7 @@ from procman.roster import GATEWAY, Roster
 from procman.routes import route_of
 from procman.service import Service
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
-from procman.state import BROKEN, State, summary
+from procman.state import AT_REST, BROKEN, State, summary
 
 
 @dataclass(slots=True)
@@ -132,6 +132,20 @@ class Supervisor:
         await self._refuse_external(chosen, targets, "End it where it was started")
         return chosen
 
+    async def sleep(self, name: str) -> str:
+        """Stops a service that nobody uses. Returns why it stays, or an empty text when it is gone.
+
+        What another one needs that runs, and what runs on a terminal (for a debugger), is used.
+        """
+        for other in self.roster.workspace.services:
+            if name in other.needs and self.roster.primary(other.name).state not in AT_REST:
+                return f"{other.name} needs it"
+        processes = self.roster.of_service(name)
+        if any(process.output.terminal for process in processes):
+            return "it runs on a terminal"
+        await self.stop([name])
+        return ""
+
     async def restart(self, targets: Sequence[str]) -> list[Supervised]:
         """Restarts what the targets mean and no other; without targets, all that is wanted."""
         self._refuse_while_ending()
@@ -198,7 +212,13 @@ class Supervisor:
                 gateway.state if gateway else State.STOPPED,
             ),
             dns=DnsStatus(self.fixtures.dns),
-            remote=RemoteStatus(remote.domain, tuple(map(str, remote.connect_to)), str(remote.ca or "")),
+            remote=RemoteStatus(
+                remote.domain,
+                tuple(map(str, remote.connect_to)),
+                str(remote.ca or ""),
+                remote.headers,
+                remote.forbid,
+            ),
             services=tuple(self._status(service, addresses[service.name]) for service in workspace.services),
             mistakes=self.fixtures.mistakes,
             events=dataclasses.replace(
@@ -216,7 +236,12 @@ class Supervisor:
             state=summary([process.state for process in processes if process.wanted or not wanted])
             if wanted or primary.state is not State.EXTERNAL
             else State.EXTERNAL,
-            route=route_of(primary.state, wanted=primary.wanted, remote=service.remote is not None),
+            # what a request may start here does not go to the remote meanwhile; what is not cloned cannot start
+            route=route_of(
+                primary.state,
+                wanted=primary.wanted,
+                remote=service.remote is not None and not (service.start == "on-request" and service.dir.is_dir()),
+            ),
             wanted=wanted,
             hosts=service.hosts,
             urls=(f"{url}/", f"http://{url.partition('//')[2].partition('.')[0]}.localhost{http}/"),
@@ -228,6 +253,10 @@ class Supervisor:
             file=str(service.file),
             dir=str(service.dir),
             problem=next((process.problem for process in (primary, *processes) if process.problem), ""),
+            start=service.start,
+            idle=service.idle,
+            writes=service.writes,
+            ready_timeout=service.ready_timeout,
             subscription=service.subscription,
         )
 

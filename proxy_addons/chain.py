@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from proxy_addons.fallback_page import FallbackPage
 from proxy_addons.forwarded import Forwarded
 from proxy_addons.hop_by_hop import HopByHop
 from proxy_addons.host_routing import HostRouting
+from proxy_addons.idleness import Idleness
 from proxy_addons.loop_guard import LoopGuard
 from proxy_addons.patience import Patience
+from proxy_addons.remote_credentials import RemoteCredentials
 from proxy_addons.remote_fallthrough import RemoteFallthrough
+from proxy_addons.remote_guard import RemoteGuard
 from proxy_addons.reserved_path import ReservedPath
 from proxy_addons.route_header import RouteHeader
 from proxy_addons.starts import Starts
@@ -24,6 +28,7 @@ from proxy_addons.streaming import Streaming
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.verdict import Verdict, Verdicts
 from proxy_addons.view import Current
+from proxy_addons.waking import Waking
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
@@ -33,6 +38,7 @@ def chain(
     current: Current,
     supervisor: Supervisor,
     verdicts: Verdicts,
+    idleness: Idleness,
     give_up: Callable[[HTTPFlow], None],
     answer_timeout: float | None = None,
 ) -> list[Any]:
@@ -46,8 +52,12 @@ def chain(
             Verdict(verdicts),  # unless the front has found already that its service does not answer
             LoopGuard(),  # what comes round for ever ends here
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
+            Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile
+            idleness,  # what was asked for is in use
             HopByHop(),  # what concerns one connection only stays on it
             Forwarded(),  # who asked, and for what: for local services
+            RemoteGuard(current),  # production, and writes where none are allowed: refused
+            RemoteCredentials(current, time.monotonic),  # what opens the remote's gate
             RemoteFallthrough(current),  # its names are translated, out and back
             Patience(give_up, answer_timeout),  # nobody waits for ever
             FallbackPage(current, supervisor),  # asked when no upstream answers

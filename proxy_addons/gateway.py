@@ -21,11 +21,12 @@ from mitmproxy import options
 from mitmproxy.addons import proxyserver
 from mitmproxy.master import Master
 
-from procman.snapshot import Snapshot
+from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.chain import chain
 from proxy_addons.events.hosting import Hosting
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
+from proxy_addons.idleness import Idleness, Use
 from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tls import Tls
@@ -69,7 +70,8 @@ class Gateway:
         self._proxy = proxyserver.Proxyserver()
         self._master = Master(options.Options(confdir=str(place.state)), event_loop=asyncio.get_running_loop())
         verdicts: Verdicts = {}
-        steps = chain(self._current, self._supervisor, verdicts, self._give_up, place.answer_timeout)
+        self._idleness = Idleness(self._supervisor, self._use_of)
+        steps = chain(self._current, self._supervisor, verdicts, self._idleness, self._give_up, place.answer_timeout)
         self._master.addons.add(self._proxy, self._layers, self._tls, *steps)
         # server: mitmproxy shall open no port of its own; ours come with the first snapshot
         self._master.options.update(server=False, connection_strategy="lazy")
@@ -106,6 +108,7 @@ class Gateway:
         first = not hasattr(self._current, "view")
         self._current.tell(view)
         self._front.view_changed()
+        self._idleness.told(view)
         await self._events.tell(snapshot)
         if first:
             if os.environ.get("STORES_FRONT") == "0":  # until the front's tests are complete
@@ -132,6 +135,10 @@ class Gateway:
             async with asyncio.timeout(_FAREWELL):
                 while self._proxy.connections:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(_LOOK_AGAIN)
+
+    def _use_of(self, service: ServiceStatus) -> Use:
+        requests, is_open = self._front.use_of(service.port or 0)
+        return Use(requests, is_open or service.name in self._layers.serving())
 
     def _give_up(self, flow: HTTPFlow) -> None:
         handler = self._proxy.connections.get(flow.client_conn.id)

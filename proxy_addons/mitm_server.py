@@ -11,16 +11,20 @@ import asyncio
 import collections
 import socket
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mitmproxy import ctx
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 
+from proxy_addons.decision import decision_of
 from proxy_addons.mitm_layer import GatewayHttpLayer
 from proxy_addons.mitm_stream import TAIL
 from proxy_addons.mitm_upstream import UpstreamServer
+
+if TYPE_CHECKING:
+    from mitmproxy.http import HTTPFlow
 
 #: mitmproxy lets a client have 5 connections to one upstream; the sixth event stream of a browser would hang for ever.
 _MOST_UPSTREAMS = 1024
@@ -146,6 +150,11 @@ class Layers:
             asked.layer = GatewayHttpLayer(asked.context)
             self.http.add(asked.layer)
 
+    def serving(self) -> set[str]:
+        """The services that have an open request, WebSockets and tunnels included."""
+        streams = [stream for http in list(self.http) for stream in http.streams.values()]
+        return {_service_of(stream.flow) for stream in streams if TAIL not in stream.flow.metadata}
+
     @property
     def busy(self) -> bool:
         """Whether a request is being answered. A tunnel, a WebSocket, a page's events are none: they have no end."""
@@ -155,6 +164,11 @@ class Layers:
             if http.context.client.timestamp_end is None
             for stream in http.streams.values()
         )
+
+
+def _service_of(flow: HTTPFlow) -> str:
+    decision = decision_of(flow)
+    return decision.service.name if decision is not None and decision.service is not None else ""
 
 
 def _innermost(asked: layer.NextLayer) -> int:

@@ -38,6 +38,7 @@ class Code(enum.StrEnum):
     REMOTE_UNTRUSTED = "remote-untrusted"
     REMOTE_BROKEN_ANSWER = "remote-broken-answer"
     REMOTE_FORBIDDEN = "remote-forbidden"
+    REMOTE_CREDENTIALS = "remote-credentials"
     WRITES_DENIED = "writes-denied"
     MISTAKE = "mistake"
     NOT_PRESSED = "not-pressed"

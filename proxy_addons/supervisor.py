@@ -107,6 +107,11 @@ class Supervisor:
         verb = "restart" if again else "start"
         await self._ask({"verb": verb, "targets": [service], "urgent": True}, patience=None)
 
+    async def sleep(self, service: str) -> str:
+        """Stops a service that nobody uses. Returns why it stays; empty: it is gone. Raises `StoresError`."""
+        *_, last = await self._ask({"verb": "sleep", "targets": [service]}, patience=None)
+        return str(last["ok"].get(service, "")) if isinstance(last["ok"], dict) else ""
+
     async def examine(self, service: str) -> Findings:
         """What only a look at the machine tells of it. Raises `StoresError` when that cannot be had."""
         *_, last = await self._ask({"verb": "examine", "targets": [service]})

@@ -16,6 +16,10 @@ Fields = list[tuple[str, str]]
 
 _URL = re.compile(r"(?:(?P<scheme>https?|wss?):)?//(?P<authority>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _LINK_TARGET = re.compile(r"<([^<>]*)>")
+#: What may be a source with a host in a policy: the rest is directives, keywords in quotes, nonces and bare schemes.
+_SOURCE = re.compile(
+    r"(?<![^\s;,])(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::(?:[0-9]+|\*))?(?:/[^\s;,]*)?(?![^\s;,])"
+)
 _REFRESH = re.compile(
     r"(?P<head>\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(?P<quote>['\"]?)(?P<url>.*)", re.IGNORECASE | re.DOTALL
 )
@@ -104,6 +108,8 @@ class Translation:
             "refresh": self._refresh,
             "set-cookie": self._set_cookie,
             "access-control-allow-origin": self._allow_origin,
+            "content-security-policy": self._policy,
+            "content-security-policy-report-only": self._policy,
         }
         return _each([(name, value) for name, value in fields if name.lower() not in NOT_TRANSLATABLE], rules)
 
@@ -113,6 +119,25 @@ class Translation:
             return value
         url = match["url"].rstrip(match["quote"]) if match["quote"] else match["url"]
         return f"{match['head']}{match['quote']}{self.to_local(url)}{match['quote']}"
+
+    def _policy(self, value: str) -> str:
+        """A source of CSP is a URL, or a bare host (``account.remote.example.com``, ``*.remote.example.com:443``)."""
+        return _SOURCE.sub(lambda match: self._source(match[0]), value)
+
+    def _source(self, source: str) -> str:
+        if "://" in source:
+            scheme, _, rest = source.partition("://")
+            wild = "*." if rest.startswith("*.") else ""
+            translated = self.to_local(f"{scheme}://{rest.removeprefix(wild)}")
+            before, _, after = translated.partition("://")
+            return source if translated == f"{scheme}://{rest.removeprefix(wild)}" else f"{before}://{wild}{after}"
+        wild = "*." if source.startswith("*.") else ""
+        name, _, port = source.removeprefix(wild).partition(":")
+        number = int(port) if port.isdecimal() else None
+        if wild and name == self.names.remote_domain:
+            return f"*.{self.domain}:{self.local.port}"
+        host = self._local_host(name.lower(), number)
+        return source if host is None else f"{wild}{host}:{self.local.port}"
 
     def _allow_origin(self, value: str) -> str:
         if self.origin and value.strip() == self.to_remote(self.origin):

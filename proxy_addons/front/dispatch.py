@@ -69,6 +69,7 @@ class Dispatch:
         except LoopError:
             self._slow_path.ask(request, asker, data, ended)
             return
+        place.pool.requests += 1
         upstream = place.pool.take()
         if upstream is not None:
             upstream.begin(request, head, asker, data, ended)
@@ -134,6 +135,11 @@ class Dispatch:
             return
         timed_out = isinstance(error, TimeoutError)
         self._slow_path.ask_page(request, asker, problem.of_answer(str(error), remote=False, timed_out=timed_out))
+
+    def use_of(self, port: int) -> tuple[int, bool]:
+        """How many requests went straight to the service on a local port so far, and whether one is open."""
+        pools = [pool for addresses, pool in self._pools.items() if addresses[0].address[1] == port]
+        return sum(pool.requests for pool in pools), any(pool.busy for pool in pools)
 
     def _ticked(self) -> bool:
         waiting = [upstream for pool in self._pools.values() for upstream in pool.waiting()]

@@ -66,6 +66,10 @@ class Front:
         self._door.dismiss_silent()
         self._clients.close_waiting()
 
+    def use_of(self, port: int) -> tuple[int, bool]:
+        """How many requests the service on a local port has had straight from here, and whether one is open."""
+        return self._dispatch.use_of(port)
+
     @property
     def busy(self) -> bool:
         """Whether a request is being served, or may be on its way."""

@@ -17,10 +17,12 @@ _MOST_FREE: Final = 128
 class Pool:
     """Upstream connections to one place, and their clock."""
 
-    __slots__ = ("_all", "_free", "_loop", "_reaper", "clock")
+    __slots__ = ("_all", "_free", "_loop", "_reaper", "clock", "requests")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        #: How many it was used for: who lets idle services sleep asks.
+        self.requests = 0
         self._loop = asyncio.get_running_loop()
         self._free: list[Upstream] = []
         self._all: set[Upstream] = set()
@@ -79,6 +81,11 @@ class Pool:
         free, self._free = self._free, []
         for upstream in free:
             upstream.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request, or what it changed into, is on any of them."""
+        return len(self._all) > len(self._free)
 
     @property
     def empty(self) -> bool:
