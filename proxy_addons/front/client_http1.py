@@ -9,7 +9,8 @@ from proxy_addons.front import policy, refusal
 from proxy_addons.front.chunks import Chunks
 from proxy_addons.front.client import Client
 from proxy_addons.front.exchange import CHUNKED, UNTIL_CLOSE, Exchange, Request, Response
-from proxy_addons.front.heads import END, LONGEST_HEAD, RequestReader, hopeless
+from proxy_addons.front.heads import END, LONGEST_HEAD, hopeless
+from proxy_addons.front.request_head import RequestReader
 
 if TYPE_CHECKING:
     from proxy_addons.front.clients import Clients

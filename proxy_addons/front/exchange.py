@@ -46,7 +46,7 @@ TUNNEL: Final = -3
 
 
 class Request:
-    """A request's head. `h2` makes one itself; `heads.RequestReader` makes one of HTTP/1's bytes."""
+    """A request's head. `h2` makes one itself; `request_head.RequestReader` makes one of HTTP/1's bytes."""
 
     __slots__ = (
         "client",

@@ -16,16 +16,21 @@ from proxy_addons.site import Site
 ROUTE: Final = HEADER.encode()
 ROUTE_LINE: Final = ROUTE + b": local\r\n"
 _HOPS: Final = loop_guard.HEADER.encode()
+_HOPS_KEY: Final = _HOPS.lower()
 
 _HOP_BY_HOP: Final = frozenset(name.encode() for name in hop_by_hop.FIELDS)
 _CLAIMS: Final = frozenset(name.encode() for name in forwarded.CLAIMS)
-_REPLACED: Final = _CLAIMS | {b"x-forwarded-for", b"forwarded", _HOPS.lower()}
+_REPLACED: Final = _CLAIMS | {b"x-forwarded-for", b"forwarded", _HOPS_KEY}
 #: Not the peer's to switch off by naming them in Connection.
 _KEPT: Final = frozenset((b"transfer-encoding", b"content-length", b"host"))
 #: A request or an answer without any of these can go on as it is.
 MANAGED: Final = _HOP_BY_HOP | _REPLACED | {name.encode() for name in hop_by_hop.PROXY_FIELDS}
 MANAGED_ANSWER: Final = _HOP_BY_HOP | {ROUTE.lower()}
-_PERSISTENCE: Final = frozenset((b"close", b"keep-alive"))
+_OF_MITMPROXY: Final = _HOP_BY_HOP | {b"transfer-encoding"}
+_OF_SERVICES: Final = MANAGED_ANSWER | {b"transfer-encoding"}
+#: What Connection says of nothing but the connection itself.
+PERSISTENCE: Final = frozenset((b"close", b"keep-alive"))
+_CONNECTION: Final = len(b"connection")
 _CHUNKED_LINE: Final = b"Transfer-Encoding: chunked\r\n"
 
 
@@ -55,26 +60,32 @@ class Told:
         """The request's head as the service gets it. Raises `LoopError`."""
         if request.raw and not request.managed:
             return request.raw[:-2] + self.tail
-        addresses = [value for name, value in request.fields if name.lower() == b"x-forwarded-for"]
-        elements = [value for name, value in request.fields if name.lower() == b"forwarded"]
-        counts = [value.decode("latin-1") for name, value in request.fields if name.lower() == _HOPS.lower()]
-        hops = loop_guard.count(counts) + 1
+        head, managed = _divided(request)
+        if not managed:
+            return head + self.tail
+        hops = loop_guard.count([value.decode("latin-1") for value in managed.get(_HOPS_KEY, [])]) + 1
         if hops > loop_guard.MOST_HOPS:
             raise LoopError
-        return head_of(request, MANAGED) + self._lines(hops, addresses, elements)
+        return head + self._lines(hops, managed.get(b"x-forwarded-for", []), managed.get(b"forwarded", []))
 
 
-def head_of(request: Request, managed: frozenset[bytes]) -> bytes:
-    """Request line and fields, without those in `managed` and those that Connection names; without the last line."""
-    dropped = managed | _named(request.fields)
+def _divided(request: Request) -> tuple[bytes, dict[bytes, list[bytes]]]:
+    """The head without its managed fields, those that Connection names and the last line; the values of the managed."""
     lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-    lines += [name + b": " + value for name, value in request.fields if name.lower() not in dropped]
+    managed: dict[bytes, list[bytes]] = {}
+    named = _named(request.fields)
+    for name, value in request.fields:
+        key = name.lower()
+        if key in MANAGED:
+            managed.setdefault(key, []).append(value)
+        elif key not in named:
+            lines.append(name + b": " + value)
     if request.upgrade:
         lines.append(b"Connection: Upgrade\r\nUpgrade: " + request.upgrade)
     if request.length == CHUNKED and not request.framed:
         lines.append(b"Transfer-Encoding: chunked")
     lines.append(b"")
-    return b"\r\n".join(lines)
+    return b"\r\n".join(lines), managed
 
 
 def head_for_mitmproxy(request: Request) -> bytes:
@@ -85,7 +96,7 @@ def head_for_mitmproxy(request: Request) -> bytes:
     for name, value in request.fields:
         if name.lower() != b"connection":
             lines.append(name + b": " + value)
-        elif kept := [token for token in value.split(b",") if token.strip().lower() not in _PERSISTENCE]:
+        elif kept := [token for token in value.split(b",") if token.strip().lower() not in PERSISTENCE]:
             lines.append(name + b": " + b",".join(kept))
     if request.length == CHUNKED and not request.framed:
         lines.append(b"Transfer-Encoding: chunked")
@@ -102,14 +113,14 @@ def without_body(request: Request) -> Request:
 
 
 def examine(request: Request) -> None:
-    """Notes whether `request` holds what is managed, for who made it without `heads.RequestReader`."""
+    """Notes whether `request` holds what is managed, for who made it without `request_head.RequestReader`."""
     request.managed = not MANAGED.isdisjoint([name.lower() for name, _ in request.fields])
 
 
 def clean(fields: list[Field], *, forged: bool) -> list[Field]:
     """An answer's fields without the hop-by-hop ones, Transfer-Encoding and, where it can only be `forged`, a route."""
-    dropped = (MANAGED_ANSWER if forged else _HOP_BY_HOP) | _named(fields) | {b"transfer-encoding"}
-    return [field for field in fields if field[0].lower() not in dropped]
+    dropped, named = (_OF_SERVICES if forged else _OF_MITMPROXY), _named(fields)
+    return [field for field in fields if (key := field[0].lower()) not in dropped and key not in named]
 
 
 def answer_head(response: Response, *, framed: bool) -> bytes:
@@ -121,7 +132,7 @@ def answer_head(response: Response, *, framed: bool) -> bytes:
 
 
 def _named(fields: list[Field]) -> set[bytes]:
-    values = [value for name, value in fields if name.lower() == b"connection"]
+    values = [value for name, value in fields if len(name) == _CONNECTION and name.lower() == b"connection"]
     return {name.strip().lower() for value in values for name in value.split(b",")} - _KEPT
 
 

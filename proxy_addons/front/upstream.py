@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front.chunks import Chunks, chunk, last_chunk
 from proxy_addons.front.exchange import CHUNKED, TUNNEL, Asker, Request, Response
-from proxy_addons.front.heads import END, LONGEST_HEAD, ResponseReader
+from proxy_addons.front.heads import END, LONGEST_HEAD
+from proxy_addons.front.response_head import ResponseReader
 
 if TYPE_CHECKING:
     from proxy_addons.front.pool import Pool
