@@ -23,8 +23,8 @@ def test_the_list_of_verbs_is_grouped_and_fits_80_columns(site: Site) -> None:
     printed = site.ok("--help", env={"COLUMNS": "80"})
     assert max(map(len, printed.splitlines())) <= 80
     assert "What runs:\n  run " in printed
-    assert "..." not in printed.replace("[ARGS]...", "")
-    assert all(f"\n  {verb} " in printed for verb in VERBS)
+    rows = {line.split()[0]: line for line in printed.splitlines() if line.startswith("  ") and line.strip()}
+    assert all(verb in rows and not rows[verb].endswith("...") for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
