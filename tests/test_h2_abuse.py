@@ -86,11 +86,11 @@ def test_a_flood_of_frames_that_do_nothing_ends_the_connection(server, frame):
         assert sent_away(peer) == E.ENHANCE_YOUR_CALM
 
 
-@pytest.mark.parametrize("fragment", [b"", b"x" * 16000], ids=["empty", "large"])
-def test_a_header_block_without_an_end_ends_the_connection(server, fragment):
+@pytest.mark.parametrize(("fragment", "frames"), [(b"", 64), (b"x" * 16000, 17)], ids=["empty", "large"])
+def test_a_header_block_without_an_end_ends_the_connection(server, fragment, frames):
     with Peer(server.port) as peer:
         peer.send(headers(1, GET, wire.END_STREAM))
-        for _ in range(100):
+        for _ in range(frames):
             peer.send(wire.frame(wire.CONTINUATION, 0, 1, fragment))
         assert sent_away(peer) == E.ENHANCE_YOUR_CALM
 
@@ -148,7 +148,8 @@ def test_more_data_than_the_connection_may_send_ends_the_connection():
 
 
 def test_who_asks_and_never_reads_is_sent_away():
-    with answering(limits=TIGHT) as server, Peer(server.port) as peer:
+    limits = Limits(streams=1000, resets=10**6, unfetched=64 * 1024)
+    with answering(limits=limits) as server, Peer(server.port) as peer:
         window = 2**31 - 1 - 65535
         peer.send(wire.settings({4: 2**31 - 1}), wire.window_update(0, window), headers(1, get(b"/bytes/100000000")))
         peer.until(lambda kind, *_: kind == wire.HEADERS)
@@ -156,7 +157,7 @@ def test_who_asks_and_never_reads_is_sent_away():
         before = server.poured
         try:
             for stream_id in range(3, 200_000, 2):
-                peer.send(headers(stream_id))
+                peer.send(headers(stream_id, get(b"/status/304")))
         except TimeoutError:
             pass  # it does not read any more either
         assert server.poured - before < 30_000_000

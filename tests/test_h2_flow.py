@@ -100,6 +100,20 @@ def test_streams_take_turns(server):
         assert before < 20_000_000  # what was in the kernel's buffers, and as much as the other one had
 
 
+def test_none_of_many_streams_is_forgotten(server):
+    with Peer(server.port) as peer:
+        peer.send(wire.settings({4: 2**30}), wire.window_update(0, 2**30))
+        streams = range(1, 81, 2)
+        for stream_id in streams:
+            peer.send(headers(stream_id, get(b"/bytes/3000000")))
+        server.until(lambda: server.pauses >= len(streams))
+        got = dict.fromkeys(streams, 0)
+        while (frame := peer.frame())[:2] != (wire.DATA, wire.END_STREAM):
+            if frame[0] == wire.DATA:
+                got[frame[2]] += len(frame[3])
+        assert min(got.values()) > 1_000_000
+
+
 def test_larger_frames_are_used_when_the_client_takes_them(peer):
     peer.send(wire.settings({4: 2**20, 5: 2**20}), wire.window_update(0, 2**24), headers(1, get(b"/bytes/200000")))
     frames = peer.until(lambda kind, flags, *_: kind == wire.DATA and flags & wire.END_STREAM)

@@ -132,10 +132,11 @@ def test_a_page_of_many_files_comes_on_one_connection(world, origin):
 
 
 def test_a_load_of_requests_is_answered_without_an_error(world, origin, url):
-    command = ["h2load", "-n", "3000", "-c", "4", "-m", "50", f"--connect-to=127.0.0.1:{world.https}", f"{url}/"]
+    before = origin.connections
+    command = ["h2load", "-n", "3000", "-c", "2", "-m", "50", f"--connect-to=127.0.0.1:{world.https}", f"{url}/"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "3000 succeeded, 0 failed, 0 errored, 0 timeout" in done.stdout
-    assert origin.connections < 400
+    assert origin.connections - before <= 100  # as many as requests at once: they are used again
 
 
 def test_server_sent_events_come_one_by_one(world, origin):

@@ -179,6 +179,19 @@ def test_a_client_that_goes_ends_all_its_exchanges(server):
     assert {server.aborted.get(timeout=10)[0] for _ in range(2)} == {b"/hang", b"/stop"}
 
 
+def test_a_client_that_breaks_the_rules_on_a_stream_ends_its_exchange(server, peer):
+    peer.send(headers(1, get(b"/hang")), data(1, b"x"))
+    assert server.aborted.get(timeout=10)[0] == b"/hang"
+
+
+def test_the_first_answer_says_that_no_table_is_used(peer):
+    """Who sets SETTINGS_HEADER_TABLE_SIZE to 0 expects an answer to that (RFC 7541, section 4.2)."""
+    peer.send(wire.settings({1: 0}), headers(1), headers(3))
+    frames = peer.until(lambda kind, _flags, stream, _payload: (kind, stream) == (wire.HEADERS, 3))
+    first, second = [payload for kind, _, _, payload in frames if kind == wire.HEADERS]
+    assert (first[:1], second) == (b"\x20", first[1:])
+
+
 # Tunnels
 
 
@@ -210,6 +223,14 @@ def test_what_a_client_says_before_the_websocket_is_open_waits(peer):
     frames = peer.until(lambda kind, *_: kind == wire.DATA)
     frames += peer.until(lambda kind, *_: kind == wire.DATA)
     assert b"".join(payload for kind, _, _, payload in frames if kind == wire.DATA) == b"early bird"
+
+
+def test_what_a_client_says_before_the_websocket_is_open_is_bounded(peer):
+    peer.send(connect(b"/hang"), *[data(1, b"x" * 16384)] * 16)
+    assert not [frame for frame in peer.ping() if frame[0] == wire.WINDOW_UPDATE and frame[2] == 1]
+    peer.send(data(1, b"x"))
+    frames = peer.until(lambda kind, *_: kind == wire.RST_STREAM)
+    assert wire.word(frames[-1][3]) == E.FLOW_CONTROL_ERROR
 
 
 def test_a_server_that_does_not_know_the_key_is_no_websocket_server(server, peer):

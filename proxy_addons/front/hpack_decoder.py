@@ -70,10 +70,9 @@ class HeaderDecoder:
                 field, size = _STATIC[index] if index <= _LAST_STATIC else dynamic[index - _FIRST_DYNAMIC]
             else:
                 field, size, at = self._literal(block, at, byte)
-            # A block of 16 KB can name a 4 KB entry 16,000 times (the HPACK bomb): it is read, but not kept.
+            # A block of 16 KB can name a 4 KB entry 16,000 times (the HPACK bomb): here it is one field all the time.
             left -= size
-            if left >= 0:
-                append(field)
+            append(field)
         return left
 
     def _literal(self, block: bytes, at: int, byte: int) -> tuple[Field, int, int]:

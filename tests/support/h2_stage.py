@@ -111,6 +111,8 @@ class Answering:
             self.asker.on_abort()
         elif path == b"/stop":
             self.asker.hold_body()
+        elif path == b"/hang":
+            pass
         elif self.request.upgrade or self.request.method == b"CONNECT":
             self.tunnel()
         elif ended:
