@@ -86,6 +86,15 @@ def test_nothing_that_runs_is_exit_code_3_and_still_tells_what_is_registered(sit
     assert site.stores("status", "--watch").returncode == 3
 
 
+def test_status_of_a_supervisor_that_is_just_starting_waits_for_it(site: Site) -> None:
+    site.service("netshop", "web: echo up; exec sleep 600\n", ready={"log": "up"})
+    running = site.begin("run", "netshop")
+    wait_until(lambda: list((site.folder / "state").rglob("supervisor.lock")), "it takes the lock")
+    assert site.status()["pid"] in {0, running.pid}
+    running.wait_for("up")
+    assert site.status()["pid"] == running.pid
+
+
 def test_watch_without_a_terminal_prints_once(site: Site) -> None:
     site.service("netshop", "web: echo up; exec sleep 600\n", ready={"log": "up"})
     site.ok("up", "-d")

@@ -22,6 +22,9 @@ from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStat
 from procman.state import State
 from procman.workspace import read
 
+#: How long a supervisor that is just starting may take to answer, in seconds.
+_PATIENCE = 20.0
+
 
 def status(
     targets: Targets = None,
@@ -96,7 +99,12 @@ class View:
 
 def snapshot(place: Place) -> Snapshot:
     """From the supervisor that runs, else what the files say."""
-    if client.holder(place.paths) is None:
+    if not client.wait_for_supervisor(place.paths, lambda: client.holder(place.paths) is not None, _PATIENCE):
+        if client.holder(place.paths) is not None:
+            raise StoresError(
+                f"The supervisor, PID {client.holder(place.paths)}, does not answer",
+                f"See {place.paths.supervisor_log}",
+            )
         return _at_rest(place)
     try:
         return Snapshot.from_json(client.answer(place.paths, "status"))
