@@ -1,0 +1,130 @@
+"""A headless Chromium, driven by the DevTools protocol; each `Tab` has cookies of its own."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
+from workbench import wait_until
+
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+
+
+class Chromium:
+    """The browser. Every name below the sample's domain leads to this machine; its CA is not asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        profile = folder / "chromium"
+        self._process = subprocess.Popen(
+            [
+                PROGRAM,
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={profile}",
+                "--host-resolver-rules=MAP *.local.example.com 127.0.0.1",
+                "--ignore-certificate-errors",
+                "about:blank",
+            ],
+            env={**os.environ, "HOME": str(folder)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port_file = profile / "DevToolsActivePort"
+        wait_until(lambda: port_file.exists() and len(port_file.read_text().splitlines()) == 2, "Chromium listens")
+        port, path = port_file.read_text().splitlines()
+        self._stack = ExitStack()
+        self._socket = self._stack.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None))
+        self._numbers = itertools.count(1)
+        self.events: list[dict[str, Any]] = []
+
+    def tab(self) -> Tab:
+        context = self.ask("Target.createBrowserContext")["browserContextId"]
+        target = self.ask("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        return Tab(self, session)
+
+    def ask(self, method: str, session: str = "", **parameters: Any) -> Any:
+        number = next(self._numbers)
+        message = {"id": number, "method": method, "params": parameters} | ({"sessionId": session} if session else {})
+        self._socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self._socket.recv(30))
+            if answer.get("id") == number:
+                assert "error" not in answer, f"{method}: {answer['error']}"
+                return answer["result"]
+            self.events.append(answer)
+
+    def end(self) -> None:
+        self._stack.close()
+        self._process.terminate()
+        self._process.wait(10)
+
+
+class Tab:
+    """One page at a time."""
+
+    def __init__(self, browser: Chromium, session: str) -> None:
+        self._browser = browser
+        self._session = session
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        return self._browser.ask(method, self._session, **parameters)
+
+    def open(self, url: str) -> None:
+        """Goes there, and waits until the page is loaded."""
+        result = self.ask("Page.navigate", url=url)
+        assert "errorText" not in result, f"{url}: {result}"
+        self.settle()
+
+    def settle(self) -> None:
+        wait_until(lambda: self.run("document.readyState") == "complete", "the page is loaded")
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page; a promise is waited for."""
+        result = self.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in result, f"{script}: {result}"
+        return result["result"].get("value")
+
+    def until(self, script: str) -> Any:
+        """Waits for it, also while one page gives way to another, in which nothing is where it should be."""
+        return wait_until(lambda: self.run(f"(() => {{ try {{ return {script} }} catch {{}} }})()"), script)
+
+    @property
+    def url(self) -> str:
+        return str(self.run("location.href"))
+
+    @property
+    def text(self) -> str:
+        return str(self.run("document.body?.innerText"))
+
+    def look(self, width: int, height: int, scheme: str, language: str) -> None:
+        """As a person with this screen and these wishes sees it."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.ask("Emulation.setEmulatedMedia", features=features)
+        self.ask("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
+
+    def picture(self) -> bytes:
+        return base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+
+    def complaints(self) -> list[str]:
+        """What the console says of errors, policy violations included."""
+        self.run("0")
+        mine = [event for event in self._browser.events if event.get("sessionId") == self._session]
+        entries = [event["params"]["entry"] for event in mine if event.get("method") == "Log.entryAdded"]
+        return [entry["text"] for entry in entries if entry["level"] == "error"]
