@@ -25,12 +25,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m procman", description="The supervisor. People type: stores")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--background", action="store_true", help="start nothing and show nothing; obey the socket")
+    parser.add_argument("--resume", action="store_true", help="start what ran when the last one was ended")
     parser.add_argument("targets", nargs="*")
     arguments = parser.parse_args()
     environ = dict(os.environ)
     root = arguments.workspace.resolve()
     try:
-        return house.run(root, Paths.of(root, environ), environ, None if arguments.background else arguments.targets)
+        targets = None if arguments.background else arguments.targets
+        return house.run(root, Paths.of(root, environ), environ, targets, resume=arguments.resume)
     except StoresError as error:
         told = {"message": error.message, "hint": error.hint, "exit": error.exit_code}
         text = f"stores: {error.message}" + (f"\n  {error.hint}" if error.hint else "")

@@ -18,13 +18,13 @@ from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
 from procman.errors import StoresError
+from procman.floor import Floor
 from procman.gateway_process import GatewayProcess
 from procman.ledger import Ledger
 from procman.output import Output
 from procman.paths import Paths
 from procman.plans import Circumstances
 from procman.ports import Ports
-from procman.process import Floor
 from procman.queue import StartQueue
 from procman.reload import Reload
 from procman.roster import GATEWAY, Roster
@@ -42,9 +42,21 @@ _RESOLVE = 0.7
 
 
 class House:
-    """One supervisor's process. `targets` is what a foreground run starts; None in the background."""
+    """One supervisor's process. `targets` is what a foreground run starts; None in the background.
 
-    def __init__(self, root: Path, paths: Paths, environ: dict[str, str], targets: Sequence[str] | None) -> None:
+    `resume`: at login, it starts what ran when the last one ended (`stores autostart`).
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        paths: Paths,
+        environ: dict[str, str],
+        targets: Sequence[str] | None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        self.resume = resume
         self.root = root
         self.paths = paths
         self.environ = environ
@@ -246,7 +258,10 @@ class House:
         """Takes over what still lives, and starts what was wanted and does not."""
         found = Adoption(self.ledger, self.note)
         found.adopt(self.supervisor.roster)
-        missing = [name for name in found.missing if name != GATEWAY]
+        before = self.ledger.take_before()  # by whatever start: what is begun by hand is not mixed with it later
+        before = before if self.resume else set()
+        known = self.supervisor.roster.processes
+        missing = [name for name in known if name != GATEWAY and (name in found.missing or name in before)]
         if missing:
             self.note(
                 "stores", f"was wanted when the supervisor before this one ended, and is started: {', '.join(missing)}"
@@ -278,6 +293,9 @@ class House:
             task.cancel()
         if not work.done():
             work.cancel()
+            # nobody's Ctrl-C: the login ends, or the machine
+            if any(number == signal.SIGTERM for number, _ in self.signals):
+                self.ledger.remember()
             return 0
         return await work
 
@@ -288,6 +306,8 @@ class House:
         return await foreground.run(self.supervisor, self.targets or (), self.display)
 
 
-def run(root: Path, paths: Paths, environ: dict[str, str], targets: Sequence[str] | None) -> int:
+def run(
+    root: Path, paths: Paths, environ: dict[str, str], targets: Sequence[str] | None, *, resume: bool = False
+) -> int:
     """Runs a supervisor in this process until it ends. Returns the exit code. Raises `StoresError` on a bad start."""
-    return asyncio.run(House(root, paths, environ, targets).run())
+    return asyncio.run(House(root, paths, environ, targets, resume=resume).run())

@@ -72,6 +72,8 @@ class Ledger:
         self.rests: dict[str, Rest] = {}
         self.wanted: set[str] = set()
         self.facts: dict[str, int] = {}
+        #: What was wanted when the machine or the login ended under it: what `stores autostart` brings back.
+        self.before: set[str] = set()
         # as long as the workspace and its state folder stay: so tags are known again even without the file
         self.run_id = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
         self._read()
@@ -80,6 +82,8 @@ class Ledger:
         """A ledger of an earlier boot means nothing: its PIDs are strangers' now. A broken file is an empty one."""
         try:
             value = json.loads(self._path.read_bytes())
+            ended_by_force = value["boot"] != self._boot
+            self.before = {*map(str, value.get("before", ())), *map(str, value["wanted"] if ended_by_force else ())}
             if value["boot"] == self._boot:
                 entries = {name: Entry(**entry) for name, entry in value["processes"].items()}
                 rests = {name: Rest(**rest) for name, rest in value["rests"].items()}
@@ -130,6 +134,16 @@ class Ledger:
         self.rests[name] = rest
         self.write()
 
+    def remember(self) -> None:
+        """The login ends: what is wanted now is what was wanted before."""
+        self.before = set(self.wanted)
+        self.write()
+
+    def take_before(self) -> set[str]:
+        """What was wanted before, once: from here on it is wanted, or it is not."""
+        before, self.before = self.before, set()
+        return before
+
     def write(self) -> None:
         """Writes the file. A full disk is survived: the tags in the environment find the processes, too."""
         value = {
@@ -138,6 +152,7 @@ class Ledger:
             "wanted": sorted(self.wanted),
             "rests": {name: asdict(rest) for name, rest in self.rests.items()},
             "facts": self.facts,
+            "before": sorted(self.before),
         }
         draft = self._path.with_suffix(".new")
         try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from procman.cli import completion, doctor, inside, lifecycle, logs, prepare, registration, status, system
+from procman.cli import autostart, completion, doctor, inside, lifecycle, logs, prepare, registration, status, system
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
 
@@ -89,7 +89,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         registration.use,
         completion.completion,
     ),
-    "This machine": (doctor.doctor, system.trust, system.clean),
+    "This machine": (doctor.doctor, system.trust, autostart.autostart, system.clean),
 }
 _SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
 

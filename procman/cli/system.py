@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certs.folder import CaFolder
-from procman import client
+from procman import autostart, client
 from procman.cli import system_show as show
 from procman.cli.help import option
 from procman.cli.place import Place, here
@@ -126,14 +126,18 @@ def clean(
         own, names = _user_trust(paths), _own(invoker)
         entries = own.entries()
         folders = _state_folders(paths) if state else []
-        if not (names or entries or folders):
+        jobs = autostart.every(os.environ)
+        if not (names or entries or folders or jobs):
             typer.echo("There is nothing to undo.")
             return
-        show.removal(names, entries, folders, invoker)
+        show.removal(names, entries, [*jobs, *folders], invoker)
         if dry_run:
             return
         if not show.agreed("Undo all of it?", yes=yes):
             raise StoresError("Nothing was undone, as you said", "Later: stores clean")
+        for job in jobs:
+            autostart.off(job)
+            typer.echo(f"  removed {job}")
         _undo(invoker, names, own, entries)
         for folder in folders:
             shutil.rmtree(folder)
