@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from procman.cli import autostart, completion, doctor, inside, lifecycle, logs, prepare, registration, status, system
+from procman.cli import autostart, completion, doctor, events, inside, lifecycle, logs, prepare, registration, status, system
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
 
@@ -98,3 +98,4 @@ for panel, verbs in _VERBS.items():
         name = verb.__name__.rstrip("_")
         app.command(name=name, help=shown(verb), rich_help_panel=panel, context_settings=_SETTINGS.get(name))(verb)
 app.command(name="ps", help=shown(status.status), hidden=True)(status.status)  # as compose and overmind call it
+app.add_typer(events.app, rich_help_panel="Look")

@@ -1,0 +1,124 @@
+"""`stores events …`: one system for all tests of this file, driven as people do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from workbench import Site, wait_until
+
+SINK = """
+    import http.server, os
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(400 if self.headers["ce-subject"] == "bad" else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("events"))
+    try:
+        made.program("sink.py", SINK)
+        made.service("desk", "web: exec python3 sink.py\n", setup="", subscribe=["com.example.**"])
+        made.ok("up", "-d", "gateway", "desk")
+        yield made
+    finally:
+        made.end()
+
+
+def test_what_is_sent_is_seen_and_delivered(system: Site) -> None:
+    told = json.loads(
+        system.ok("events", "send", "com.example.a", "-d", '{"n": 1}', "--subject", "s", "--id", "one", "--json")
+    )
+    assert told["accepted"] == 1
+    assert "known already" in system.ok("events", "send", "com.example.a", "--id", "one")
+    assert re.search(r'\d+ com\.example\.a /stores/cli s \{"n": 1\}', system.ok("events", "tail"))
+    shown = json.loads(system.ok("events", "show", str(told["seq"])))
+    assert shown["event"]["data"] == {"n": 1}
+    assert "desk: idle, 0 waiting" in system.ok("events", "drain", "desk")
+
+
+def test_data_comes_from_a_file_too_and_must_be_json(system: Site) -> None:
+    (system.root / "order.json").write_text('{"from": "file"}')
+    system.ok("events", "send", "com.example.file", "-d", "@order.json")
+    assert '{"from": "file"}' in system.ok("events", "tail", "--type", "com.example.file")
+    for data in ("{n: 1}", "@nowhere.json"):
+        done = system.stores("events", "send", "com.example.a", "-d", data)
+        assert done.returncode == 2
+        assert done.stderr.startswith("stores: ")
+
+
+def test_a_refused_event_is_exit_2_with_the_attribute(system: Site) -> None:
+    done = system.stores("events", "send", "com.example.a", "--source", "not a uri")
+    assert done.returncode == 2
+    assert "source" in done.stderr
+
+
+def test_following_shows_new_events_as_they_come(system: Site) -> None:
+    tail = system.begin("events", "tail", "-f", "-n", "0", "--json", "--type", "com.example.live")
+
+    def seen() -> bool:
+        system.ok("events", "send", "com.example.live", "-d", "1")
+        tail.read(0.2)
+        return "com.example.live" in tail.text
+
+    wait_until(seen, "it is shown")
+    assert json.loads(tail.text.splitlines()[0])["event"]["data"] == 1
+
+
+def test_a_dead_letter_is_shown_tried_again_and_dropped(system: Site) -> None:
+    system.ok("events", "send", "com.example.a", "--subject", "bad", "--id", "dead-1")
+    system.ok("events", "drain", "desk")
+    (letter,) = json.loads(system.ok("events", "dead", "desk", "--json"))
+    assert (letter["status"], letter["event"]["id"]) == (400, "dead-1")
+    assert "400" in system.ok("events", "dead")
+    assert "1 on the way" in system.ok("events", "retry", str(letter["number"]))
+    system.ok("events", "drain", "desk")
+    assert "1 forgotten" in system.ok("events", "dead", "desk", "--drop")
+    assert system.ok("events", "dead") == "None.\n"
+
+
+def test_pause_seek_replay_resume(system: Site) -> None:
+    assert "paused" in system.ok("events", "pause", "desk")
+    system.ok("events", "send", "com.example.a")
+    done = system.stores("events", "drain", "desk", "--timeout", "0.1")
+    assert done.returncode == 1
+    assert "still wait for desk (paused)" in done.stderr
+    assert re.search(r"desk +paused", system.ok("events", "show"))
+    assert "0 waiting" in system.ok("events", "seek", "desk", "last")
+    assert "replayed" in system.ok("events", "replay", "desk", "--from", "0", "--to", "1")
+    system.ok("events", "resume", "desk")
+    assert "idle" in system.ok("events", "drain", "desk")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "drain", "replay"])
+def test_an_unknown_name_is_exit_4_with_the_known_ones(system: Site, verb: str) -> None:
+    done = system.stores("events", verb, "dexk")
+    assert done.returncode == 4
+    assert "desk" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "verb", ["tail", "send", "show", "replay", "dead", "retry", "pause", "resume", "seek", "drain"]
+)
+def test_each_verb_has_help_with_examples(verb: str, site: Site) -> None:
+    told = site.ok("events", verb, "--help")
+    assert "For example:" in told
+    assert f"stores events {verb}" in told
+
+
+def test_without_a_running_system_it_is_exit_3(site: Site) -> None:
+    done = site.stores("events", "tail")
+    assert done.returncode == 3
+    assert "stores up -d" in done.stderr

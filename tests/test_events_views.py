@@ -1,0 +1,186 @@
+"""Looking and steering over HTTP: pages, waiting, the stream, subscriptions, replay, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from events_world import Client, Receiver, headers_of, running, structured, subscriber, until
+
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
+
+
+async def fill(client: Client, count: int, **attributes: Any) -> None:
+    for begin in range(0, count, 500):
+        events = [structured(data=n, **attributes) for n in range(begin, min(begin + 500, count))]
+        assert (await client.call("POST", "/v1/events", events, BATCH)).status == 202
+
+
+async def page(client: Client, query: str) -> Any:
+    return (await client.call("GET", f"/v1/events?{query}")).json
+
+
+async def test_the_log_is_read_page_by_page(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (_, client):
+        await fill(client, 250)
+        seen, after = [], 0
+        while True:
+            told = await page(client, f"after={after}&limit=100")
+            seen += [one["event"]["data"] for one in told["events"]]
+            after = told["after"]
+            if not told["events"]:
+                break
+        assert seen == list(range(250))
+        assert (after, told["last"]) == (250, 250)
+        assert [one["seq"] for one in (await page(client, "after=-2"))["events"]] == [249, 250]
+
+
+async def test_a_page_can_be_of_one_type(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (_, client):
+        await fill(client, 300, type="com.a.x")
+        await client.publish("last", type="org.b")
+        told = await page(client, "after=0&type=org.*,net.**")
+        assert [one["event"]["data"] for one in told["events"]] == ["last"]
+        assert told["after"] == 301
+
+
+async def test_a_question_can_wait_for_the_next_event(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        begun = time.monotonic()
+        waiting = asyncio.create_task(page(client, "after=0&wait=20"))
+        await until(lambda: broker.tail._waiting, "it waits")
+        await client.publish("now")
+        assert [one["event"]["data"] for one in (await waiting)["events"]] == ["now"]
+        assert time.monotonic() - begun < 10
+        assert (await page(client, "after=1&wait=0.05"))["events"] == []
+
+
+@pytest.mark.parametrize("query", ["after=x", "limit=x", "wait=-1", "wait=nan"])
+async def test_a_wrong_question_is_400(tmp_path: Path, query: str) -> None:
+    async with running(tmp_path / "e") as (_, client):
+        assert (await client.call("GET", f"/v1/events?{query}")).status == 400
+
+
+async def stream(client: Client, count: int, headers: str = "") -> list[tuple[int, Any]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{headers}\r\n".encode())
+    found: list[tuple[int, Any]] = []
+    place = 0
+    while len(found) < count:
+        line = (await asyncio.wait_for(reader.readline(), 20)).decode().strip()
+        if line.startswith("id: "):
+            place = int(line[4:])
+        if line.startswith("data: "):
+            found.append((place, json.loads(line[6:])))
+    writer.close()
+    return found
+
+
+async def test_the_stream_tells_what_comes_and_goes_on_after_the_last_id(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await client.publish("before")
+        following = asyncio.create_task(stream(client, 2))
+        await until(lambda: broker.tail._waiting, "it follows")
+        await client.publish("first")
+        await client.call(
+            "POST", "/v1/events", '{"specversion": "1.0", "id": "x", "source": "/s", "type": "t", "data": [\n1,\r\n2]}',
+            {"Content-Type": "application/cloudevents+json"},
+        )  # fmt: skip
+        assert [(seq, event["data"]) for seq, event in await following] == [(2, "first"), (3, [1, 2])]
+        assert [seq for seq, _ in await stream(client, 2, "Last-Event-ID: 1\r\n")] == [2, 3]
+
+
+async def test_a_slow_reader_of_the_stream_costs_no_memory_and_nobody_else(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1024)
+        writer.write(b"GET /v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        await reader.readline()
+        for _ in range(20):
+            await client.publish("x" * 500_000)
+        assert broker.log.last == 20
+        writer.close()
+
+
+async def test_pause_and_resume(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver() as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            assert (await client.call("POST", "/v1/subscriptions/shop/pause")).json["state"] == "paused"
+            await client.publish(1)
+            drained = await client.call("POST", "/v1/subscriptions/shop/drain?wait=0.1")
+            assert drained.status == 504
+            assert shop.got == []
+            await client.call("POST", "/v1/subscriptions/shop/resume")
+            assert (await client.call("POST", "/v1/subscriptions/shop/drain?wait=10")).json["waiting"] == 0
+            assert len(shop.got) == 1
+
+
+async def test_seek_goes_back_and_forward(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver() as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(order="all")])
+            await fill(client, 5)
+            await shop.wait_for(5)
+            await client.call("POST", "/v1/subscriptions/shop/seek?to=3")
+            assert [got.body for got in (await shop.wait_for(7))[5:]] == [b"3", b"4"]
+            await broker.subscriptions.follow([subscriber("shop", order="all")])
+            await fill(client, 5)
+            await client.call("POST", "/v1/subscriptions/shop/seek?to=last")
+            await broker.subscriptions.follow([shop.as_subscriber(order="all")])
+            await client.publish("new")
+            assert (await shop.wait_for(8))[7].body == b'"new"'
+            assert (await client.call("POST", "/v1/subscriptions/shop/seek?to=yesterday")).status == 400
+
+
+async def test_replay_delivers_a_part_once_more(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver() as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(order="all", types=("com.example.*",))])
+            await fill(client, 6, type="com.example.test")
+            await client.publish("not for it", type="org.x")
+            await shop.wait_for(6)
+            told = (await client.call("POST", "/v1/subscriptions/shop/replay?from=2&to=4")).json
+            assert told["replayed"] == 2
+            assert [got.body for got in (await shop.wait_for(8))[6:]] == [b"2", b"3"]
+            await broker.subscriptions.lanes["shop"].drained()
+            assert broker.subscriptions.lanes["shop"].standing.cursor == 7
+
+
+async def test_an_unknown_subscription_is_404_with_the_known_ones(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await broker.subscriptions.follow([subscriber("desk")])
+        answer = await client.call("POST", "/v1/subscriptions/shop/pause")
+        assert answer.status == 404
+        assert "desk" in answer.json["detail"]
+
+
+async def test_another_sites_page_may_not_steer(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await broker.subscriptions.follow([subscriber("desk")])
+        foreign = {"Origin": "https://evil.example.net"}
+        assert (await client.call("POST", "/v1/subscriptions/desk/pause", None, foreign)).status == 403
+
+
+async def test_metrics_count_what_happened(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda got: 400 if got.id == "bad" else 204) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await client.publish(1, id="good")
+            await client.publish(1, id="bad")
+            await client.publish(1, id="bad")
+            await client.call("POST", "/v1/events", b"", headers_of(type=""))
+            await broker.subscriptions.lanes["shop"].drained()
+            text = (await client.call("GET", "/metrics")).body.decode()
+        for line in (
+            'stores_events_published_total{result="accepted"} 3',
+            'stores_events_published_total{result="duplicates"} 1',
+            'stores_events_published_total{result="refused"} 1',
+            'stores_events_deliveries_total{subscription="shop",result="delivered"} 1',
+            'stores_events_deliveries_total{subscription="shop",result="dead"} 1',
+            'stores_events_waiting{subscription="shop"} 0',
+        ):
+            assert line in text
