@@ -16,6 +16,7 @@ from procman.table import Table
 FILES = ("stores.toml", "stores.local.toml")
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_PROXY = re.compile(r"http://[^/@\s:]+:[0-9]{1,5}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONNECT_TO = re.compile(
     r"(?P<host>[^:\[\]]*):(?P<port>\d*):(?P<to_host>[^:\[\]]*|\[[0-9a-fA-F:.]+\]):(?P<to_port>\d*)"
@@ -72,6 +73,7 @@ class Remote:
     connect_to: tuple[ConnectTo, ...] = ()
     ca: Path | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    proxy: str = ""
     forbid: tuple[str, ...] = PRODUCTION
 
 
@@ -159,6 +161,7 @@ def read(table: Table, root: Path) -> Settings:
             connect_to=_connect_to(remote),
             ca=_path(root, ca) if (ca := remote.take("ca", str, "")) else None,
             headers=_headers(remote.table("headers")),
+            proxy=remote.take("proxy", str, "", _proxy_url),
             forbid=remote.texts("forbid", PRODUCTION),
         ),
         groups={name: groups.texts(name, ()) for name in groups.keys()},
@@ -179,6 +182,10 @@ def _remote_domain(value: str) -> str:
 
 def _proxy(value: str) -> str:
     return "" if value in {"auto", "always", "never"} else f'"{value}" is not one of auto, always, never'
+
+
+def _proxy_url(value: str) -> str:
+    return "" if not value or _PROXY.fullmatch(value) else f'"{value}" is not http://HOST:PORT'
 
 
 def _headers(table: Table) -> dict[str, str]:

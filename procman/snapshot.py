@@ -109,6 +109,7 @@ class RemoteStatus:
     connect_to: tuple[str, ...] = ()
     ca: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    proxy: str = ""
     forbid: tuple[str, ...] = ()
 
 

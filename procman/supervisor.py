@@ -217,6 +217,7 @@ class Supervisor:
                 tuple(map(str, remote.connect_to)),
                 str(remote.ca or ""),
                 remote.headers,
+                remote.proxy,
                 remote.forbid,
             ),
             services=tuple(self._status(service, addresses[service.name]) for service in workspace.services),

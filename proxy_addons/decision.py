@@ -25,11 +25,15 @@ LOCAL_ANSWER, REMOTE_ANSWER = 300.0, 120.0
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One place to connect to. `tls_name`: whom its certificate must be for, and the SNI; None for plain TCP."""
+    """One place to connect to. `tls_name`: whom its certificate must be for, and the SNI; None for plain TCP.
+
+    `proxy`: the HTTP proxy that is asked (CONNECT) to lead there.
+    """
 
     address: tuple[str, int]
     tls_name: str | None = None
     connect_timeout: float = LOCAL_CONNECT
+    proxy: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

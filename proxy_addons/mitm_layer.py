@@ -16,7 +16,13 @@ from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import events, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import tls
-from mitmproxy.proxy.layers.http import GetHttpConnection, GetHttpConnectionCompleted, HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import (
+    GetHttpConnection,
+    GetHttpConnectionCompleted,
+    HttpLayer,
+    HTTPMode,
+    _upstream_proxy,
+)
 
 from proxy_addons.mitm_http1 import ClientHttp1, ClientHttp2, Commands
 from proxy_addons.mitm_stream import GatewayStream
@@ -75,6 +81,11 @@ class GatewayHttpLayer(HttpLayer):
         context.server = event.server = UpstreamServer(address=event.address)
         context.server.connect_timeout = event.upstream.connect_timeout
         stack = tunnel.LayerStack()
+        if event.upstream.proxy is not None:
+            context.server.via = ("http", event.upstream.proxy)
+            proxy = UpstreamServer(address=event.upstream.proxy)
+            proxy.connect_timeout = event.upstream.connect_timeout
+            stack /= _upstream_proxy.HttpUpstreamProxy(context, proxy, True)
         if event.upstream.tls_name is not None:
             context.server.sni = event.upstream.tls_name
             context.server.alpn_offers = (b"http/1.1",)

@@ -81,7 +81,7 @@ class Problem:
     """One thing that went wrong.
 
     `detail` is the system's own word for it; `reference` leads to a line of the log. `hop`: where the way to a remote
-    ended: ``dns``, ``connect``, ``tls``, ``http``, or ``slow``.
+    ended: ``proxy``, ``dns``, ``connect``, ``tls``, ``http``, or ``slow``.
     """
 
     code: Code
@@ -108,6 +108,9 @@ class Problem:
 #: What getaddrinfo says on Linux (EAI_NONAME, EAI_AGAIN, EAI_NODATA) and on macOS.
 _NO_NAME = re.compile(r"Errno (?:-2|-3|-5|8)\b|[Nn]ame or service not known|nodename nor servname|name resolution")
 
+#: How mitmproxy tells that a proxy on the way would not lead on (`HttpUpstreamProxy`).
+_OF_PROXY = "Upstream proxy"
+
 _OF_STATE = {
     State.STOPPED: Code.STOPPED,
     State.QUEUED: Code.STARTING,
@@ -129,10 +132,14 @@ def of_connection(error: str, *, remote: bool, timed_out: bool) -> Problem:
     """Why no connection to an upstream came about, from mitmproxy's words for it."""
     if not remote:
         return Problem(Code.SLOW, "no connection in time") if timed_out else Problem(Code.REFUSED, error)
-    if timed_out:
-        return Problem(Code.REMOTE_SLOW, "no connection in time", hop="slow")
+    return Problem(Code.REMOTE_SLOW, "no connection in time", hop="slow") if timed_out else _of_remote(error)
+
+
+def _of_remote(error: str) -> Problem:
     if "ertificate" in error or "hostname" in error.lower():
         return Problem(Code.REMOTE_UNTRUSTED, error, hop="tls")
+    if _OF_PROXY in error:
+        return Problem(Code.REMOTE_UNREACHABLE, error, hop="proxy")
     if _NO_NAME.search(error):
         return Problem(Code.REMOTE_UNREACHABLE, error, hop="dns")
     if "TLS" in error or "SSL" in error:

@@ -34,6 +34,8 @@ class View:
         self.ports = ports | {80, 443, snapshot.gateway.http, snapshot.gateway.https}
         self.names = Names.of(snapshot)
         self.services = {service.name: service for service in snapshot.services}
+        proxy = Site.parse(snapshot.remote.proxy) if snapshot.remote.proxy else None
+        self._proxy = (proxy.host.strip("[]"), proxy.port) if proxy else None
         self._rules = tuple(map(ConnectTo.parse, snapshot.remote.connect_to))
         owners = ((host, service.name) for service in snapshot.services for host in service.hosts)
         self._table = RouteTable(owners, self.domains)
@@ -86,7 +88,10 @@ class View:
         rules = (rule.target(remote.host, remote.port) for rule in self._rules)
         address = next((target for target in rules if target is not None), (remote.host, remote.port))
         return Upstream(
-            (address[0].strip("[]"), address[1]), remote.host if remote.scheme == "https" else None, REMOTE_CONNECT
+            (address[0].strip("[]"), address[1]),
+            remote.host if remote.scheme == "https" else None,
+            REMOTE_CONNECT,
+            self._proxy,
         )
 
     def nearest(self, relative: str) -> list[ServiceStatus]:
