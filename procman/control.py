@@ -55,7 +55,6 @@ class Control:
             "probe": self._probe,
             "examine": self._examine,
             "sleep": self._sleep,
-            "sleep": self._sleep,
             "down": self._down,
         }
 
@@ -241,10 +240,6 @@ class Control:
         service, process = self._supervisor.roster.workspace.process(" ".join(conversation.targets))
         supervised = self._supervisor.roster.processes[plans.name_of(service, process)]
         return await Attachment(conversation, supervised, self._supervisor.bell).attend()
-
-    async def _sleep(self, conversation: Conversation) -> Any:
-        """Stops what the gateway saw nobody use for long; the answer says why each stays."""
-        return {name: await self._supervisor.sleep(name) for name in conversation.targets}
 
     async def _sleep(self, conversation: Conversation) -> Any:
         """Stops what the gateway saw nobody use for long; the answer says why each stays."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,10 +29,7 @@ from procman.table import Table
 DEFAULT_COMMAND = "make dev"
 RESTART_POLICIES = ("always", "on-failure", "never")
 STARTS = ("manual", "on-request")
-STARTS = ("manual", "on-request")
 
-_SPAN = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smh])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smh])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _OPEN, _CLOSE = "# /// stores", "# ///"
@@ -154,9 +150,6 @@ def _service(
         start=table.take("start", str, "manual", _one_of(STARTS)),
         idle=_idle(table),
         writes=table.take("writes", str, "allow", _one_of(("allow", "deny"))),
-        start=table.take("start", str, "manual", _one_of(STARTS)),
-        idle=_idle(table),
-        writes=table.take("writes", str, "allow", _one_of(("allow", "deny"))),
         subscription=subscription.read(table),
     )
 
@@ -216,18 +209,6 @@ def _signal(value: str) -> str:
 
 def _policy(value: str) -> str:
     return "" if value in RESTART_POLICIES else f'"{value}" is not one of {", ".join(RESTART_POLICIES)}'
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    return lambda value: "" if value in words else f'"{value}" is not one of {", ".join(words)}'
-
-
-def _idle(table: Table) -> float:
-    value = table.take("idle", str, "")
-    match = _SPAN.fullmatch(value)
-    if value and (match is None or not int(match["number"])):
-        table.wrong("idle", f'"{value}" is not a length of time', 'For example: idle = "15m"')
-    return int(match["number"]) * _SECONDS[match["unit"]] if match else 0.0
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:

@@ -47,8 +47,6 @@ class Service:
     processes are started on one, for `stores attach`. `dir_set`: the file names the folder itself.
     `start`: ``on-request`` lets the first request start it. `idle`: seconds without a request after which it is
     stopped; 0: never. `writes`: whether requests that may change something go to the remote.
-    `start`: ``on-request`` lets the first request start it. `idle`: seconds without a request after which it is
-    stopped; 0: never. `writes`: whether requests that may change something go to the remote.
     """
 
     name: str
@@ -71,9 +69,6 @@ class Service:
     setup: str = "make setup"
     terminal: bool = False
     dir_set: bool = False
-    start: str = "manual"
-    idle: float = 0.0
-    writes: str = "allow"
     start: str = "manual"
     idle: float = 0.0
     writes: str = "allow"
