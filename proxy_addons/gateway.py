@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,9 +74,9 @@ class Gateway:
         self._master.addons.add(self._proxy, self._layers, self._tls, *steps)
         # server: mitmproxy shall open no port of its own; ours come with the first snapshot
         self._master.options.update(server=False, connection_strategy="lazy")
-        self._server = StoresServer(StoresMode.parse("stores"), self._proxy)
+        server = StoresServer(StoresMode.parse("stores"), self._proxy)
         context = listening_context(lambda: self._tls.authority)
-        self._front = Front(self._current, self._server, verdicts, context, place.answer_timeout)
+        self._front = Front(self._current, server, verdicts, context, place.answer_timeout)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -111,10 +110,7 @@ class Gateway:
         self._idleness.told(view)
         await self._events.tell(snapshot)
         if first:
-            if os.environ.get("STORES_FRONT") == "0":  # until the front's tests are complete
-                await self._server.serve(self._place.listeners)
-            else:
-                self._front.serve(self._place.listeners)
+            self._front.serve(self._place.listeners)
             # What exists now stays: the collector need not look through it again and again.
             gc.collect()
             gc.freeze()
@@ -122,7 +118,6 @@ class Gateway:
     async def _drain(self) -> None:
         """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
         self._front.stop_accepting()
-        self._server.stop_accepting()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
                 while self._front.busy or self._layers.busy:  # noqa: ASYNC110 - at the end of a life, and nobody tells

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import socket
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -46,26 +45,11 @@ class StoresMode(mode_specs.ProxyMode):
 
 
 class StoresServer(mode_servers.AsyncioServerInstance[StoresMode]):
-    """Serves sockets that are listening already."""
+    """Makes mitmproxy's connections for the front, which does the listening (`front/slow_path.py`)."""
 
     def make_top_layer(self, context: Context) -> layer.Layer:
         """Leaves the choice of the next one to `Layers`, when the first bytes are there."""
         return layers.modes.HttpProxy(context)
-
-    async def serve(self, listeners: list[socket.socket]) -> None:
-        """Accepts connections on all of them."""
-        for listener in listeners:
-            self._servers.append(await asyncio.start_server(self.handle_stream, sock=listener))
-
-    def stop_accepting(self) -> None:
-        """What is connected stays."""
-        for server in self._servers:
-            server.close()
-        self._servers = []
-
-    async def handle_stream(self, reader: Any, writer: Any = None) -> None:
-        """One client connection, from its first byte to its end."""
-        await self.attend(self.accept(reader, writer))
 
     def accept(self, reader: Any, writer: Any) -> Connection:
         """A client connection, to be attended to."""
