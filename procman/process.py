@@ -8,57 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
-from procman import proc, spawn
-from procman.bell import Bell
+from procman import backoff
 from procman.errors import StoresError
-from procman.ledger import Entry, Ledger, Rest
+from procman.floor import Floor
+from procman.ledger import Entry, Rest
+from procman.life import Life, exit_text
 from procman.output import Output
 from procman.plan import Plan
-from procman.queue import StartQueue
 from procman.snapshot import ProcessStatus
 from procman.state import ALIVE, AT_REST, BROKEN, State, move
-from procman.tree import Tree
-
-#: The pause before a restart doubles from the first to the longest, in seconds.
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
-
-#: So many failures in a row end in `failed`; a life of STABLE_AFTER seconds begins the count anew.
-FAILURES = 6
-STABLE_AFTER = 10.0
-
 
 #: So many lines of its output tell why it failed.
 LAST_LINES = 5
-
-
-def pause_before(failure: int) -> float:
-    """The seconds before the restart that follows the first, second, … failure in a row."""
-    return min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failure - 1))
-
-
-def failures_after(life: float, before: int) -> int:
-    """How many failures in a row it is, after a life of so many seconds."""
-    return 1 if life > STABLE_AFTER else before + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What all processes stand on."""
-
-    loop: asyncio.AbstractEventLoop
-    ledger: Ledger
-    reaper: spawn.Reaper
-    queue: StartQueue
-    bell: Bell
-    note: Callable[[str, str], None]
 
 
 class Supervised:
@@ -77,9 +43,7 @@ class Supervised:
         self.on_terminal = plan.terminal
         self.external: int | None = None
         self._floor = floor
-        self._tree: Tree | None = None
-        self._ended: asyncio.Future[int | None] | None = None
-        self._forget_exit: Callable[[], None] = lambda: None
+        self._life: Life | None = None
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -106,12 +70,7 @@ class Supervised:
         """The main process, while there is one; or the one that somebody started by hand in its place."""
         if self.state is State.EXTERNAL:
             return self.external or None
-        return (self._tree.pid or None) if self._tree and self.state in ALIVE else None
-
-    @property
-    def started_at(self) -> float:
-        """The process's `start` (see `Seen`), for whoever wants to measure it; 0 when there is none."""
-        return self._tree.start if self._tree else 0
+        return self._life.pid if self._life and self.state in ALIVE else None
 
     def status(self) -> ProcessStatus:
         """For a snapshot: the name within its service."""
@@ -154,7 +113,7 @@ class Supervised:
         """Stops it, and starts it again; `until_settled` waits for the end of both."""
         self._wish(wanted=True)
         self._urgent = True
-        if self._tree or self.state is State.BACKOFF:
+        if self._life or self.state is State.BACKOFF:
             self._dismiss_now()
         self._lead()
 
@@ -210,16 +169,7 @@ class Supervised:
         """It runs already, started by an earlier supervisor. A `pid` of 0: only what came of it is left."""
         self.wanted = True
         self._adopted = entry
-        self._tree = Tree(entry.pid, entry.start, entry.tag)
-        self._ended = self._floor.loop.create_future()
-        if entry.pid:
-            self._floor.ledger.entries[self.name] = entry
-            self.output.begun = entry.position
-            os.close(self.output.open())
-            watch = proc.on_exit(self._floor.loop, entry.pid, entry.start, lambda: self._exited(None))
-            self._forget_exit = watch
-        else:
-            self._exited(None)
+        self._life = Life.adopt(self.name, entry, self.output, self._floor)
         self._lead()
         self.restarts = entry.restarts
 
@@ -252,8 +202,8 @@ class Supervised:
             await self._lives()
         except Exception as error:  # noqa: BLE001 (whatever it is, no process may be left in an untrue state)
             self._note("a fault of stores itself, please report it:\n" + traceback.format_exc().rstrip())
-            tree, self._tree = self._tree, None
-            left = await tree.end(signal.SIGKILL, 0.0, self._hurry) if tree else ()
+            life, self._life = self._life, None
+            left = await life.kill() if life else ()
             self._floor.queue.leave(self.name)
             self.problem = f"a fault of stores itself: {error!r}" + (f"; PID {left} is left" if left else "")
             self.state, self.since = State.FAILED, time.time()
@@ -264,18 +214,19 @@ class Supervised:
 
     async def _lives(self) -> None:
         """One life after another, as long as it is wanted."""
-        while self.wanted or self._tree:
-            if self._tree is None:  # what was asked of an adopted one counts for this life
+        while self.wanted or self._life:
+            if self._life is None:  # what was asked of an adopted one counts for this life
                 self._new_life()
-                if not await self._begin():
-                    if self.state is State.FAILED:
-                        return
+                self._life = await self._begin()
+                if self._life is None and self.state is State.FAILED:
+                    return
+                if self._life is None:
                     continue  # it was asked for something else while it waited
             began = time.monotonic()
-            await self._live()
-            leftover = await self._end()
+            await self._live(self._life)
+            leftover = await self._end(self._life)
             self._lives_over += 1
-            self._failures = failures_after(time.monotonic() - began, self._failures)
+            self._failures = backoff.failures_after(time.monotonic() - began, self._failures)
             if leftover:
                 self._rest(State.FAILED, f"PID {', '.join(map(str, leftover))} cannot be ended, not even by SIGKILL")
                 return
@@ -296,22 +247,24 @@ class Supervised:
         self._to(State.QUEUED)
         self._floor.bell.ring()
 
-    async def _begin(self) -> bool:
-        """Waits for its turn, and starts it. False where something else was asked, or it cannot be started."""
+    async def _begin(self) -> Life | None:
+        """Waits for its turn, and starts it. None where something else was asked, or it cannot be started."""
         turn = asyncio.ensure_future(self._floor.queue.turn(self.name, urgent=self._urgent))
         if not await self._unless_asked(turn):
-            return False
+            return None
         self._urgent = False
+        self._marked_ready.clear()
+        self.exit, self.exit_code = "", None
         try:
-            self._spawn()
+            life = Life.start(self.plan, self.output, self._floor, restarts=self.restarts, on_terminal=self.on_terminal)
         except (StoresError, OSError) as error:
             self._floor.queue.leave(self.name)
-            self.exit, self.exit_code = "", None
             hint = f"\n{error.hint}" if isinstance(error, StoresError) and error.hint else ""
             self._note(f"{error}{hint}")
             self._rest(State.FAILED, str(error), note=False)
-            return False
-        return True
+            return None
+        self._note(f"started, PID {life.pid}" + (f", port {self.plan.port}" if self.plan.port else ""))
+        return life
 
     async def _unless_asked(self, work: asyncio.Future[None]) -> bool:
         """Waits for `work`, or gives it up when something else is asked."""
@@ -329,46 +282,12 @@ class Supervised:
                 with contextlib.suppress(asyncio.CancelledError):
                     await work
 
-    def _spawn(self) -> None:
-        definition = self.plan.definition
-        tag = str(self._floor.ledger.tag(self.name, definition))
-        launch = self.plan.launch(tag)
-        self._marked_ready.clear()
-        self.output.begun = self.output.told_to
-        output = self.output.open_terminal() if self.on_terminal else self.output.open()
-        try:
-            pid = spawn.start(launch, output, self.output.terminal.path if self.output.terminal else "")
-        finally:
-            os.close(output)
-        self._ended = self._floor.loop.create_future()
-        self._floor.reaper.expect(pid, self._exited)
-        seen = proc.look(pid)
-        self._tree = Tree(pid, seen.start if seen else 0, tag)
-        entry = Entry(
-            pid,
-            self._tree.start,
-            tag,
-            definition,
-            time.time(),
-            self.restarts,
-            self.output.begun,
-            terminal=self.output.terminal is not None,
-        )
-        self._floor.ledger.started(self.name, entry)
-        self.exit, self.exit_code = "", None
-        self._note(f"started, PID {pid}" + (f", port {self.plan.port}" if self.plan.port else ""))
-
-    def _exited(self, code: int | None) -> None:
-        if self._ended and not self._ended.done():
-            self._ended.set_result(code)
-
-    async def _live(self) -> None:
+    async def _live(self, life: Life) -> None:
         """From the start to the end of the main process, or until something else is asked."""
-        assert self._ended is not None
         self._to(State.STARTING)
         readiness = asyncio.ensure_future(self._become_ready())
         asked = asyncio.ensure_future(self._asked.wait())
-        either: set[asyncio.Future[Any]] = {self._ended, asked}
+        either: set[asyncio.Future[Any]] = {life.ended, asked}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -408,28 +327,15 @@ class Supervised:
             self._floor.bell.ring()
         await self.plan.ready(self.output)
 
-    async def _end(self) -> Iterable[int]:
-        """Ends what is left of it, which is everything when it was asked to stop. Returns what cannot be killed."""
-        assert self._tree is not None
-        assert self._ended is not None
+    async def _end(self, life: Life) -> Iterable[int]:
+        """Ends what is left of it. Returns what cannot be killed."""
         self._to(State.STOPPING)
-        leftover = await self._tree.end(self.plan.stop_signal, self.plan.grace, self._hurry)
+        leftover = await life.end(self.plan, self._hurry)
         if not leftover:
-            self._how_it_ended(await self._ended)
-            self._floor.ledger.ended(self.name)
-            self._tree = None
-        self._forget_exit()
-        self.output.drain()
+            self.exit_code = life.ended.result()
+            self.exit = exit_text(self.exit_code)
+            self._life = None
         return leftover
-
-    def _how_it_ended(self, code: int | None) -> None:
-        self.exit_code = code
-        if code is None:
-            self.exit = "ended (its exit code went to the supervisor before this one)"
-        elif code < 0:
-            self.exit = f"ended by {_signal_name(-code)}"
-        else:
-            self.exit = f"exit code {code}"
 
     async def _after_exit(self) -> bool:
         """It ended by itself: another life after a pause (True), or rest."""
@@ -437,11 +343,11 @@ class Supervised:
         if self.exit_code == 0 and policy != "always":
             self._rest(State.EXITED, self.exit)
             return False
-        if policy == "never" or failures >= FAILURES:
+        if policy == "never" or failures >= backoff.FAILURES:
             problem = f"{self.exit}, {failures} times in a row" if failures > 1 else self.exit
             self._rest(State.FAILED, "\n".join([problem, *self.output.last_lines(LAST_LINES)]))
             return False
-        pause = pause_before(failures)
+        pause = backoff.pause_before(failures)
         self.problem = f"{self.exit}; starts again {pause:g} s later"
         self._note(self.problem)
         self._to(State.BACKOFF)
@@ -459,7 +365,7 @@ class Supervised:
 
     def _come_to_rest(self) -> None:
         """Stopped, as it was asked to be; only what cannot be ended stays what it is."""
-        if self._tree is None:
+        if self._life is None:
             self.problem = ""
             self._to(State.STOPPED)
 
@@ -471,10 +377,3 @@ class Supervised:
 
     def _note(self, text: str) -> None:
         self._floor.note(self.name, text)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal has only a number
-        return f"signal {number}"

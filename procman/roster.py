@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from procman import plans
+from procman.floor import Floor
 from procman.log import StoredLog
 from procman.output import Output
 from procman.paths import Paths
 from procman.plan import Plan
 from procman.plans import Circumstances
-from procman.process import Floor, Supervised
+from procman.process import Supervised
 from procman.setup_record import SetupRecords
 from procman.workspace import Workspace
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -9,13 +10,25 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from supervising import Supervising, alive
 from workbench import wait_until
 
-from procman import process
+from procman import backoff, tree
+from procman.bell import Bell
 from procman.errors import StoresError
+from procman.floor import Floor
+from procman.ledger import Ledger
+from procman.log import StoredLog
+from procman.output import Output
+from procman.plan import Plan
+from procman.process import Supervised
+from procman.queue import StartQueue
+from procman.spawn import Launch, Reaper
+from procman.state import State
+from procman.tree import TAG
 
 #: Fast to be ready, and tells when two of it live at once.
 ONLY_ONE = """
@@ -73,15 +86,14 @@ def test_back_off_doubles_to_a_cap_and_ends_failed_with_its_last_lines(supervisi
     said = [problem for problem in problems if "starts again" in problem]
     assert said == [f"exit code 7; starts again {pause} s later" for pause in ("0.5", "1", "2", "4", "8")][: len(said)]
     assert len(said) >= 4
-    assert "exit code 7, 6 times in a row" in problems[-1]
-    assert "no database" in problems[-1]
+    assert supervising.problem("shop") == "exit code 7, 6 times in a row\nno database"
 
 
 def test_back_off_grows_to_its_cap_and_begins_anew_after_a_stable_life() -> None:
-    pauses = [process.pause_before(failure) for failure in range(1, 12)]
+    pauses = [backoff.pause_before(failure) for failure in range(1, 12)]
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
-    assert process.failures_after(process.STABLE_AFTER + 1, before=5) == 1
-    assert process.failures_after(1.0, before=5) == 6
+    assert backoff.failures_after(backoff.STABLE_AFTER + 1, before=5) == 1
+    assert backoff.failures_after(1.0, before=5) == 6
 
 
 def test_stop_during_back_off_cancels_it_and_start_ends_it(supervising: Supervising) -> None:
@@ -151,3 +163,39 @@ def test_the_last_word_counts(supervising: Supervising, verbs: tuple[str, ...]) 
     wanted = {"stop": "stopped", "start": "ready"}[verbs[-1]]
     supervising.wait_for_states(shop=wanted)
     assert supervising.status()["services"][1]["processes"][0]["restarts"] == 0
+
+
+async def test_a_fault_of_stores_itself_leaves_no_process_and_is_said_once(tmp_path: Path) -> None:
+    loop, said = asyncio.get_running_loop(), []
+    pids: list[int] = []
+
+    async def ready(output: Output) -> None:
+        raise RuntimeError("cannot be asked")
+
+    def launch(tag: str) -> Launch:
+        if pids:
+            raise KeyError("a bug")
+        pids.append(0)
+        return Launch("exec sleep 1000", tmp_path, {**os.environ, TAG: tag})
+
+    ledger = Ledger(tmp_path / "ledger.json")
+    reaper = Reaper(loop)
+    floor = Floor(loop, ledger, reaper, StartQueue(), Bell(), lambda _, text: said.append(text))
+    output = Output(loop, tmp_path / "fifo", StoredLog(tmp_path, "shop"))
+    process = Supervised(Plan("shop", launch, lambda: "x", ready), output, floor)
+    try:
+        process.want()
+        await process.until_settled()
+        assert process.state is State.STARTING  # it runs: only whether it is ready cannot be known
+        assert "cannot be asked" in process.problem
+        process.restart()
+        await process.until_settled()
+        assert process.state is State.FAILED
+        assert "a fault of stores itself: KeyError('a bug')" in process.problem
+        assert sum("Traceback" in text for text in said) == 1
+        await process.stop()
+        assert process.state is State.STOPPED
+    finally:
+        output.close()
+        loop.remove_signal_handler(signal.SIGCHLD)
+    assert tree.tagged(ledger.run_id) == []

@@ -79,8 +79,9 @@ class _Session:
                     f"{told['restarted']} has no terminal yet: it is started anew with one, the others go on\n"
                 )
             if "attached" in told:
-                sys.stderr.write(f"attached to {told['attached']} (PID {told['pid']}); {self._shown_key} detaches\n")
-                with _raw(sys.stdin.fileno()):
+                with _raw(sys.stdin.fileno()):  # before it is said, so that nothing that is typed then is lost
+                    said = f"attached to {told['attached']} (PID {told['pid']}); {self._shown_key} detaches\r\n"
+                    sys.stderr.write(said)
                     return self._talk()
         return None
 
@@ -153,7 +154,7 @@ def _write_all(data: bytes) -> None:
 def _raw(number: int) -> Iterator[None]:
     """Every key is passed on as it is typed; the terminal is as before afterwards, whatever happens."""
     before = termios.tcgetattr(number)
-    tty.setraw(number)
+    tty.setraw(number, termios.TCSADRAIN)  # what was typed already is kept
     try:
         yield
     finally:
