@@ -8,7 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from procman.cli import autostart, completion, doctor, events, inside, lifecycle, logs, prepare, registration, status, system
+from procman.cli import (
+    autostart,
+    completion,
+    doctor,
+    events,
+    inside,
+    lifecycle,
+    logs,
+    prepare,
+    registration,
+    status,
+    system,
+    terminal,
+)
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
 
@@ -80,7 +93,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         lifecycle.restart,
         lifecycle.down,
     ),
-    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_),
+    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_, terminal.attach),
     "The workspace": (
         registration.add,
         registration.check,
