@@ -10,22 +10,18 @@ from urllib.parse import urlsplit
 from procman.service import LAST_PORT
 from procman.table import Table
 
-#: Engines for the log. All but the first need an extra of this package: stores[nats], stores[redis].
-ENGINES = ("sqlite", "nats", "redis", "rediss")
-
 _DAY, _MEGABYTE = 86400.0, 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class EventSettings:
-    """What the broker is told. `port`: None for an assigned one. `engine`: a URL; empty: SQLite in the state folder.
+    """What the broker is told. `port`: None for an assigned one.
 
     `max_age` in seconds, `max_bytes`: what is kept of what was delivered. `backlog`: events that may wait. `remote`:
     the origin of another broker, `forward`: patterns of what it is sent, `receive`: whether its events come here.
     """
 
     port: int | None = None
-    engine: str = ""
     max_age: float = 7 * _DAY
     max_bytes: int = 1024 * _MEGABYTE
     backlog: int = 1_000_000
@@ -48,7 +44,6 @@ def read(table: Table) -> EventSettings:
     port = table.take("port", int, 0, lambda port: "" if 0 < port <= LAST_PORT else f"{port} is not a port")
     settings = EventSettings(
         port=port or None,
-        engine=table.take("engine", str, "", _engine),
         max_age=table.take("max_age_days", float, 7.0, _positive) * _DAY,
         max_bytes=table.take("max_size_mb", int, 1024, _positive) * _MEGABYTE,
         backlog=table.take("backlog", int, 1_000_000, _positive),
@@ -60,11 +55,6 @@ def read(table: Table) -> EventSettings:
         table.wrong("forward", "there is nobody to forward to", 'Name the remote broker: remote = "https://…"')
     table.close()
     return settings
-
-
-def _engine(value: str) -> str:
-    scheme = value.partition(":")[0]
-    return "" if not value or scheme in ENGINES else f'"{scheme}" is not an engine; there is: {", ".join(ENGINES)}'
 
 
 def _positive(value: float) -> str:

@@ -120,7 +120,6 @@ _VARIABLES = {
     "STORES_REMOTE_CONNECT_TO": ("remote", "connect_to"),
     "STORES_REMOTE_CA": ("remote", "ca"),
     "STORES_EVENTS_PORT": ("events", "port"),
-    "STORES_EVENTS_ENGINE": ("events", "engine"),
     "STORES_EVENTS_REMOTE": ("events", "remote"),
 }
 

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy_addons.events import metrics
+from proxy_addons.events import metrics, remote
 from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_server import Request, Response
-from proxy_addons.events.log import Log
 from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import Publishing
 from proxy_addons.events.reading import Reading
+from proxy_addons.events.remote import FORWARD, RECEIVE, Receiving, Remote, RemoteSender
+from proxy_addons.events.sender import Subscriber
 from proxy_addons.events.sqlite_log import SqliteLog
 from proxy_addons.events.steering import Steering, answer
-from proxy_addons.events.subscriptions import Subscriptions
+from proxy_addons.events.subscriptions import Subscriptions, by_key
 from proxy_addons.events.tail import Tail
 from proxy_addons.events.writer import Writer
 
@@ -46,12 +47,15 @@ class Surroundings:
     domains: tuple[str, ...] = ("localhost",)
     start: Callable[[str], None] = lambda _: None
     environ: Mapping[str, str] | None = None
+    remote: Remote | None = None
 
 
 class Broker:
     """Made by `open`. `answer` is its HTTP interface."""
 
-    def __init__(self, log: Log, writer: Writer, progress: Progress, limits: Limits, around: Surroundings) -> None:
+    def __init__(
+        self, log: SqliteLog, writer: Writer, progress: Progress, limits: Limits, around: Surroundings
+    ) -> None:
         self._limits = limits
         self._stack = AsyncExitStack()
         self._trimmed = time.monotonic()
@@ -63,6 +67,8 @@ class Broker:
         environ = os.environ if around.environ is None else around.environ
         origin = f"events.{around.domains[0]}"
         self.subscriptions = Subscriptions(self.tail, progress, environ, origin, around.start)
+        self._receiving: Receiving | None = None
+        self._pulling: asyncio.Task[None] | None = None
         self.publishing = Publishing(log, limits.most_waiting)
         self.publishing.delivered = self.subscriptions.delivered
         self.answer = self._api(around.domains)
@@ -91,11 +97,33 @@ class Broker:
             broker = cls(log, writer, Progress(database, writer), limits, around)
             stack.push_async_callback(broker.subscriptions.close)
             broker._stack = stack.pop_all()
+        if around.remote:
+            await broker._connect(around.remote)
         return broker
+
+    async def _connect(self, other: Remote) -> None:
+        """Another broker is our remote."""
+        client, broker_id = self.subscriptions.client, self.progress.broker_id
+        if other.forward:
+            sender = RemoteSender(client, other, broker_id)
+            await self.subscriptions.add(FORWARD, remote.rules(other, by_key), sender, remote.subscription(other))
+        if other.receive:
+            self._receiving = Receiving(client, other, self.log, broker_id)
+            self._pulling = asyncio.create_task(self._receiving.run())
+
+    async def follow(self, subscribers: Iterable[Subscriber]) -> None:
+        """The services that subscribe now; the remote is asked for what they want."""
+        known = list(subscribers)
+        await self.subscriptions.follow(known)
+        if self._receiving:
+            self._receiving.want(frozenset(pattern for one in known for pattern in one.subscription.types))
 
     async def close(self) -> None:
         """Everything that was accepted is on the disk, and the file is free."""
         self.tail.listeners.discard(self._trim_now_and_then)
+        if self._pulling:
+            self._pulling.cancel()
+            await asyncio.wait({self._pulling})
         if self._trimming:
             await asyncio.wait({self._trimming})
         await self._stack.aclose()
@@ -118,7 +146,9 @@ class Broker:
             for lane in self.subscriptions.lanes.values()
             if lane.standing.ended or lane.sender.problem
         }
-        facts = await self.log.health()
+        if self._receiving and self._receiving.problem:
+            problems[RECEIVE] = self._receiving.problem
+        facts = {"broker": self.progress.broker_id, **await self.log.health()}
         return {"status": "degraded" if problems else "ok", "last": self.log.last, **facts, "problems": problems}
 
     async def _healthz(self, _: Request) -> Response:

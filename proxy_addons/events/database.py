@@ -92,12 +92,12 @@ class Database:
         if application != _APPLICATION and (application or _value(connection, "SELECT count(*) FROM sqlite_schema")):
             raise StoresError(
                 f"{self.path} is another program's database, and is left as it is",
-                "Name another file: [events] engine in stores.toml",
+                "Move it away, and events begin anew",
             )
         if version > len(MIGRATIONS):
             raise StoresError(
                 f"{self.path} was written by a newer version of stores: schema {version}, known here {len(MIGRATIONS)}",
-                "Use that version, or name another file: [events] engine in stores.toml",
+                "Use that version, or move the file away: events begin anew then",
             )
         problem = _value(connection, "PRAGMA quick_check(1)") if version else "ok"
         if problem != "ok":
@@ -134,9 +134,7 @@ def _take_lock(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "?"
         os.close(lock)
-        raise StoresError(
-            f"{path} is in use by another event broker: PID {holder}", "End that one, or name another file."
-        ) from None
+        raise StoresError(f"{path} is in use by another event broker: PID {holder}", "End that one first.") from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from procman.errors import StoresError
 from procman.routes import Route
+from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.events.broker import Broker, Limits, Surroundings
+from proxy_addons.events.http_client import Place
 from proxy_addons.events.http_server import HttpServer, Request, Response
 from proxy_addons.events.loopback import listen
 from proxy_addons.events.refusal import RefusalError
+from proxy_addons.events.remote import Remote
 from proxy_addons.events.sender import Subscriber
+from proxy_addons.site import Site
 from proxy_addons.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -75,7 +81,7 @@ class Hosting:
             return
         self._opened.set_result(broker)
         while True:
-            await broker.subscriptions.follow(subscribers(snapshot))
+            await broker.follow(subscribers(snapshot))
             snapshot = await self._newest.get()
             while not self._newest.empty():
                 snapshot = self._newest.get_nowait()
@@ -83,7 +89,7 @@ class Hosting:
     async def _open(self, snapshot: Snapshot) -> Broker:
         settings = snapshot.events
         limits = Limits(settings.max_age, settings.max_bytes, settings.backlog)
-        around = Surroundings((snapshot.domain, "localhost"), self._start)
+        around = Surroundings((snapshot.domain, "localhost"), self._start, remote=remote_of(snapshot))
         return await Broker.open(self._folder / FILE, limits, around)
 
     async def _answer(self, request: Request) -> Response:
@@ -111,6 +117,30 @@ class Hosting:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("A fault of the event broker itself", exc_info=error)
+
+
+def remote_of(snapshot: Snapshot) -> Remote | None:
+    """The remote broker that stores.toml names, reached as every remote is: by ``connect_to``, trusting its CA too.
+
+    Raises `StoresError` where that CA cannot be read.
+    """
+    settings = snapshot.events
+    if not settings.remote:
+        return None
+    site = Site.parse(settings.remote)
+    rules = (ConnectTo.parse(rule).target(site.host, site.port) for rule in snapshot.remote.connect_to)
+    host, port = next((target for target in rules if target), (site.host, site.port))
+    context = None
+    if site.scheme == "https":
+        context = ssl.create_default_context()
+        try:
+            if snapshot.remote.ca:
+                context.load_verify_locations(snapshot.remote.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise StoresError(f"{snapshot.remote.ca}: {error}", "[remote] ca in stores.toml names it") from error
+    place = Place(((host.strip("[]"), port),), site.host if context else None, context)
+    token = os.environ.get("STORES_EVENTS_TOKEN", "")
+    return Remote(settings.remote, place, settings.forward, settings.receive, token)
 
 
 def subscribers(snapshot: Snapshot) -> list[Subscriber]:

@@ -39,13 +39,21 @@ class SqliteLog:
         """The newest event's place."""
         return self._last
 
-    async def append(self, events: Sequence[Event], origin: str = "", at: float | None = None) -> Appended:
-        """Stores what is not there yet. Returns once it is on the disk."""
+    async def append(
+        self,
+        events: Sequence[Event],
+        origin: str = "",
+        at: float | None = None,
+        also: Callable[[sqlite3.Connection], object] | None = None,
+    ) -> Appended:
+        """Stores what is not there yet. Returns once it is on the disk. `also` is done in the same transaction."""
         now = time.time() if at is None else at
         rows = [(e.identity, now, origin, e.type, json.dumps(e.attributes), e.data) for e in events]
 
         def insert(connection: sqlite3.Connection) -> tuple[list[Stored], int]:
             stored, seq = [], 0
+            if also:
+                also(connection)
             for event, row in zip(events, rows, strict=True):
                 cursor = connection.execute(_INSERT, row)
                 if cursor.rowcount:
@@ -71,6 +79,13 @@ class SqliteLog:
             lambda reader: reader.execute(f"{_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
         )
         return [Stored(seq, Event(json.loads(text), data), at, origin) for seq, at, origin, text, data in rows]
+
+    async def remote_cursor(self, name: str) -> int | None:
+        """How far another log was read; None at the first time."""
+        row = await self._query(
+            lambda reader: reader.execute("SELECT cursor FROM remotes WHERE name = ?", (name,)).fetchone()
+        )
+        return row[0] if row else None
 
     async def seq_at(self, when: float) -> int:
         """By bisection: places and times grow together."""

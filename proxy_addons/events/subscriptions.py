@@ -138,13 +138,14 @@ def _rules(subscription: Subscription) -> Rules:
     )
 
 
-def _by_key(stored: Stored) -> str:
+def by_key(stored: Stored) -> str:
+    """What keeps its order: the event's key, or nothing."""
     key = stored.event.order_key
     return f"={key}" if key else str(stored.seq)  # without a key, nothing has to stay in order
 
 
 _KEYS: dict[str, Callable[[Stored], str]] = {
-    "key": _by_key,
+    "key": by_key,
     "none": lambda stored: str(stored.seq),
     "all": lambda _: "",
 }

@@ -24,6 +24,7 @@ from proxy_addons.events.loopback import listen
 from proxy_addons.events.sender import Subscriber
 
 _ids = itertools.count(1)
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(broker: Broker) -> AsyncIterator[Client]:
+async def serving(broker: Broker, port: int = 0) -> AsyncIterator[Client]:
     """The broker on a free port."""
-    server, listeners = HttpServer(broker.answer), listen(0)
+    server, listeners = HttpServer(broker.answer), listen(port)
     await server.serve(listeners)
     try:
         yield Client(listeners[0].getsockname()[1])
@@ -89,11 +90,13 @@ async def serving(broker: Broker) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def running(file: Path, limits: Limits = Limits(), **more: Any) -> AsyncIterator[tuple[Broker, Client]]:  # noqa: B008 - frozen
+async def running(
+    file: Path, limits: Limits = _LIMITS, *, port: int = 0, **more: Any
+) -> AsyncIterator[tuple[Broker, Client]]:
     """A broker with a port, opened and closed."""
     broker = await Broker.open(file, limits, Surroundings(("local.example.com",), **more))
     try:
-        async with serving(broker) as client:
+        async with serving(broker, port) as client:
             yield broker, client
     finally:
         await broker.close()
