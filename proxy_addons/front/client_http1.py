@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front import policy, refusal
-from proxy_addons.front.chunks import Chunks
 from proxy_addons.front.client import Client
 from proxy_addons.front.exchange import CHUNKED, UNTIL_CLOSE, Exchange, Request, Response
 from proxy_addons.front.heads import END, LONGEST_HEAD, hopeless
+from proxy_addons.front.request_body import RequestBody
 from proxy_addons.front.request_head import RequestReader
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ _HALF_CLOSED: Final = 0.05
 #: Seconds in which a client that still sends may read our last answer, before the connection is reset under it.
 _LINGER: Final = 2.0
 
-_HEAD, _LENGTH, _CHUNKS, _WAIT, _TUNNEL, _LINGERING = range(6)
-_BODY: Final = frozenset((_LENGTH, _CHUNKS))
+_HEAD, _BODY, _WAIT, _TUNNEL, _LINGERING = range(5)
 
 
 class Http1Client(asyncio.Protocol):
@@ -33,12 +32,12 @@ class Http1Client(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_answering",
+        "_body",
         "_choked",
-        "_chunks",
         "_clients",
         "_gone",
+        "_held",
         "_last",
-        "_left",
         "_reader",
         "_request",
         "_scanned",
@@ -61,10 +60,9 @@ class Http1Client(asyncio.Protocol):
         self._state = _HEAD
         self._ahead = b""
         self._scanned = 0
-        self._left = 0
-        self._chunks = Chunks()
-        #: The answer has begun; it is the connection's last; the client does not read; it sends no more.
-        self._answering = self._last = self._choked = self._gone = False
+        self._body: RequestBody
+        #: The answer has begun; it is the connection's last; the client does not read; it sends no more; it must not.
+        self._answering = self._last = self._choked = self._gone = self._held = False
 
     def connection_made(self, transport: Any) -> None:
         """It stands, and TLS with it."""
@@ -87,7 +85,7 @@ class Http1Client(asyncio.Protocol):
         state = self._state
         if state == _HEAD:
             self._read_head(self._ahead + data if self._ahead else data)
-        elif state in _BODY:
+        elif state == _BODY:
             self._read_body(data)
         elif state == _TUNNEL:
             if self.exchange is not None:
@@ -111,7 +109,8 @@ class Http1Client(asyncio.Protocol):
             return
         try:
             request = self._reader.read(head)
-            body, self._ahead = self._split(request, rest)
+            self._body = RequestBody(request.length)
+            size = self._body.read(rest) if request.length else 0
         except ValueError:
             self._refuse(400)
             return
@@ -119,7 +118,10 @@ class Http1Client(asyncio.Protocol):
         self._last = self._reader.closes
         self._answering = False
         self.framed = request.version == b"HTTP/1.1"
-        self._clients.front.ask(request, self, body, self._state == _WAIT)
+        body, self._ahead = rest[:size], rest[size:]
+        ended = self._body.ended
+        self._state = _WAIT if ended else _BODY
+        self._clients.front.ask(request, self, body, ended)
 
     def _wait_for_head(self, data: bytes) -> None:
         if len(data) > LONGEST_HEAD:
@@ -131,33 +133,13 @@ class Http1Client(asyncio.Protocol):
                 self._await()
             self._ahead, self._scanned = data, max(0, len(data) - len(END))
 
-    def _split(self, request: Request, rest: bytes) -> tuple[bytes, bytes]:
-        """What of `rest` is the request's body, and what is not; sets the state."""
-        if not request.length:
-            self._state = _WAIT
-            return b"", rest
-        if request.length == CHUNKED:
-            self._chunks = Chunks()
-            end = self._chunks.read(rest)
-            self._state = _WAIT if self._chunks.ended else _CHUNKS
-        else:
-            end = min(len(rest), request.length)
-            self._left = request.length - end
-            self._state = _LENGTH if self._left else _WAIT
-        return rest[:end], rest[end:]
-
     def _read_body(self, data: bytes) -> None:
-        if self._state == _LENGTH:
-            end = min(len(data), self._left)
-            self._left -= end
-            ended = not self._left
-        else:
-            try:
-                end = self._chunks.read(data)
-            except ValueError:
-                self._break_off()
-                return
-            ended = self._chunks.ended
+        try:
+            end = self._body.read(data)
+        except ValueError:
+            self._break_off()
+            return
+        ended = self._body.ended
         if ended:
             self._state = _WAIT
             self._ahead = data[end:]
@@ -239,10 +221,12 @@ class Http1Client(asyncio.Protocol):
 
     def hold_body(self) -> None:
         """The kernel's buffers fill, and the client waits."""
+        self._held = True
         self._transport.pause_reading()
 
     def resume_body(self) -> None:
         """It goes on."""
+        self._held = False
         self._transport.resume_reading()
 
     def pause_writing(self) -> None:
@@ -282,9 +266,11 @@ class Http1Client(asyncio.Protocol):
         self._state = _HEAD
         self._await()
         ahead = self._ahead
+        if ahead or self._held:  # held: the service answered without taking the whole body in
+            self._held = False
+            self._transport.resume_reading()
         if ahead:
             self._ahead = b""
-            self._transport.resume_reading()
             self._read_head(ahead)
 
     def _await(self) -> None:
@@ -324,7 +310,7 @@ class Http1Client(asyncio.Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is being answered. A tunnel may last for ever."""
-        return self._state in {_LENGTH, _CHUNKS, _WAIT}
+        return self._state in {_BODY, _WAIT}
 
     def abort(self) -> None:
         """The gateway ends."""

@@ -236,7 +236,9 @@ class Upstream(asyncio.Protocol):
     def _finish(self, *, surplus: bool) -> None:
         """The answer is complete. Before the asker hears of it, which may ask for the next thing at once."""
         self._forget()
-        if self._reader.keeps and self.sent and not surplus:
+        # A service that answers before it has read the whole request gets no second one on top of the rest.
+        unread = self._transport.get_write_buffer_size()
+        if self._reader.keeps and self.sent and not surplus and not unread:
             self._state = _FREE
             self.pool.put(self)
         else:
