@@ -24,13 +24,14 @@ def ports(scene: Scene) -> Iterator[Finding]:
         return
     gateway = scene.snapshot.gateway
     for scheme, port in (("http", gateway.http), ("https", gateway.https)):
+        public, own = listen.DEFAULTS[scheme]
         refused = [address for address in _loopback() if not _connects(address, port)]
         if refused:
-            yield broken(
-                "port", f"{scheme} does not answer on {', '.join(refused)} port {port}", "stores restart gateway"
-            )
+            lost = port == public and _connects("127.0.0.1", own)
+            why = f" (it does on {own}: port {public} is no longer redirected there)" if lost else ""
+            mend = "stores setup --system" if lost else "stores restart gateway"
+            yield broken("port", f"{scheme} does not answer on {', '.join(refused)} port {port}{why}", mend)
             continue
-        public = listen.DEFAULTS[scheme][0]
         if port == public or getattr(scene.workspace.settings, scheme) is not None:
             yield ok("port", f"{scheme} answers on port {port}")
         elif _connects("127.0.0.1", public):
