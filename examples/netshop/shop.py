@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS stock (sku TEXT PRIMARY KEY, left INTEGER NOT NULL CH
 CREATE TABLE IF NOT EXISTS cart_items (cart TEXT, sku TEXT REFERENCES stock, quantity INTEGER, PRIMARY KEY (cart, sku));
 CREATE TABLE IF NOT EXISTS orders (
     number INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT UNIQUE, customer TEXT, slot TEXT, total INTEGER, state TEXT);
-CREATE TABLE IF NOT EXISTS order_items (number INTEGER REFERENCES orders, sku TEXT, quantity INTEGER, price INTEGER)
+CREATE TABLE IF NOT EXISTS order_items (number INTEGER REFERENCES orders, sku TEXT, quantity INTEGER, price INTEGER);
+CREATE TABLE IF NOT EXISTS unsent (number INTEGER PRIMARY KEY REFERENCES orders)
 """
 
 
@@ -126,6 +127,7 @@ class Shop:
             for item in items:
                 self._sell(db, number, item)
             db.execute("DELETE FROM cart_items WHERE cart = ?", (cart,))
+            db.execute("INSERT INTO unsent VALUES (?)", (number,))  # with the order or not at all: see `outbox`
         self.changes_bell.ring()
         self.orders_bell.ring()
         return Order(number, token, customer, slot, total, "paid")
@@ -149,6 +151,15 @@ class Shop:
 
     def last_orders(self, count: int) -> list[Order]:
         return [Order(**row) for row in self._db.rows("SELECT * FROM orders ORDER BY number DESC LIMIT ?", count)]
+
+    def unsent(self) -> list[Order]:
+        """The orders that nobody was told of yet, the oldest first."""
+        rows = self._db.rows("SELECT orders.* FROM orders JOIN unsent USING (number) ORDER BY number")
+        return [Order(**row) for row in rows]
+
+    def sent(self, number: int) -> None:
+        with self._db.transaction() as db:
+            db.execute("DELETE FROM unsent WHERE number = ?", (number,))
 
     def resume(self) -> None:
         """What a worker that was ended left half packed is to be packed again."""

@@ -1,4 +1,4 @@
-"""The background worker: takes paid orders from the queue, packs them, and sleeps until the next one comes in."""
+"""The background worker: tells of new orders, packs them, and sleeps until the next one comes in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import time
 
 from common.server import STOP, hold_signals
 from common.settings import Settings
+from netshop.outbox import send_all
 from netshop.shop import Shop
 
+RETRY = 2.0  # seconds, while the event broker is not there
 FALLBACK = 300.0  # seconds; the doorbell wakes it at once, this is for the ring that nobody thought of
 
 
@@ -29,9 +31,11 @@ def _fulfil(shop: Shop, packing: float) -> None:
     shop.resume()
     shop.orders_bell.listen()
     while True:
+        all_sent = send_all(shop)
         while number := shop.next_order():
             print(f"order {number}: packing", flush=True)
             time.sleep(packing)  # the work itself, in this shop
             shop.finish(number)
             print(f"order {number}: ready", flush=True)
-        shop.orders_bell.wait(FALLBACK)
+            all_sent = send_all(shop)
+        shop.orders_bell.wait(FALLBACK if all_sent else RETRY)

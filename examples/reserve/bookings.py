@@ -80,6 +80,9 @@ class Calendar:
     def slot(self, slot: str) -> Slot | None:
         return next((one for one in self.slots() if one.id == slot), None)
 
+    def has_visitor(self, visitor: str) -> bool:
+        return self._db.row("SELECT 1 FROM bookings WHERE visitor = ?", visitor) is not None
+
     def book(self, slot: str, name: str, visitor: str = "") -> Booking:
         """Raises `TakenError`; the slot must be one of this week's (`slot` finds it)."""
         booking = Booking(secrets.token_hex(8), slot, name, visitor)

@@ -35,6 +35,7 @@ def create(settings: Settings) -> App:
             ("GET", "/api/slots", web.slots),
             ("POST", "/api/bookings", web.book_by_api),
             ("DELETE", "/api/bookings/{booking}", web.cancel_by_api),
+            ("POST", "/events", web.hear),
         ],
     )
     app.on_close.append(web.live.close)
@@ -142,6 +143,29 @@ class Web:
         self.live.slot_changed(booking.slot)
         response = json_response({"id": booking.id, "slot": booking.slot, "name": booking.name}, HTTPStatus.CREATED)
         return response.with_header("Location", f"/api/bookings/{booking.id}")
+
+    def hear(self, request: Request) -> Response:
+        """An order was placed (Procfile.d/reserve subscribes): its slot is booked, or else the next free one.
+
+        The same event may come twice, and the shop may have booked the slot itself: either way there is one booking.
+        """
+        order, words = request.headers.get("ce-id", ""), request.json
+        person = words.get("customer") if isinstance(words, dict) else None
+        if not order or not isinstance(person, str) or not 0 < len(person) <= MAX_NAME:
+            return problem(HTTPStatus.BAD_REQUEST, "An order has an id and a customer.")
+        visitor = f"order {order}"
+        wanted = self._calendar.slot(str(words.get("slot")))
+        if self._calendar.has_visitor(visitor) or (wanted and wanted.booking and wanted.booking.name == person):
+            return Response(status=HTTPStatus.NO_CONTENT)
+        for slot in [*([wanted] if wanted else []), *self._calendar.slots()]:
+            if slot.free:
+                try:
+                    self._calendar.book(slot.id, person, visitor)
+                except TakenError:
+                    continue
+                self.live.slot_changed(slot.id)
+                return Response(status=HTTPStatus.NO_CONTENT)
+        return problem(HTTPStatus.CONFLICT, "No slot is free this week.")
 
     def cancel_by_api(self, request: Request, booking: str) -> Response:  # noqa: ARG002 - every handler gets its request
         slot = self._calendar.cancel(booking)
