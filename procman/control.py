@@ -88,6 +88,8 @@ class Control:
                 await self._answer(conversation)
         except (OSError, ValueError, asyncio.IncompleteReadError):
             pass  # not a request, or nobody there to be told
+        except asyncio.CancelledError:
+            pass  # by `close` alone; asyncio before 3.12 logs a cancelled conversation as a fault
         finally:
             writer.close()
             with contextlib.suppress(OSError):
