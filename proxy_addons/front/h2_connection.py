@@ -9,12 +9,13 @@ from typing import Final
 
 from proxy_addons.front import h2_frame as wire
 from proxy_addons.front.h2_control import Control
+from proxy_addons.front.h2_credit import Credit
 from proxy_addons.front.h2_error import ErrorCode, H2ConnectionError, H2StreamError
 from proxy_addons.front.h2_history import History, Past
 from proxy_addons.front.h2_limits import Allowance, Limits
 from proxy_addons.front.h2_reader import FrameReader, unpadded
 from proxy_addons.front.h2_request import Head, check_trailers, read_head
-from proxy_addons.front.h2_sender import FIRST_WINDOW, Sender
+from proxy_addons.front.h2_sender import Sender
 from proxy_addons.front.h2_stream import Side, State, Stream
 from proxy_addons.front.hpack_decoder import Field, HeaderDecoder
 from proxy_addons.front.hpack_encoder import encode_head
@@ -64,9 +65,8 @@ class Connection:
         self._decoder = HeaderDecoder(limits.header_list)
         self._control = Control(self)
         self._history = History()
-        self._window = limits.connection_window
-        self._owed = 0
-        self.sender.control(self._control.greeting() + wire.window_update(0, limits.connection_window - FIRST_WINDOW))
+        self.credit = Credit(limits, self.sender, self.streams)
+        self.sender.control(self._control.greeting() + self.credit.greeting())
 
     @property
     def unfinished(self) -> int:
@@ -128,8 +128,7 @@ class Connection:
         """A stream has come to its end."""
         self.sender.forget(stream)
         self.streams.pop(stream.id, None)
-        if self._owed:
-            self._return_connection_credit()
+        self.credit.settle()
         if self.phase == Phase.RETIRED:
             self._close_when_done()
 
@@ -137,23 +136,6 @@ class Connection:
         """We end a stream before the client does."""
         self._drop(stream)
         self._send_reset(stream.id, code)
-
-    def return_credit(self, stream: Stream) -> None:
-        """Lets the client send more, when half of a window was used: of the stream, and of the connection."""
-        if not stream.held and stream.unreturned >= self.limits.stream_window // 2 and stream.state != State.CLOSED:
-            stream.receive_window += stream.unreturned
-            self.sender.control(wire.window_update(stream.id, stream.unreturned))
-            stream.unreturned = 0
-        self._return_connection_credit()
-
-    def _return_connection_credit(self) -> None:
-        if self._owed >= self.limits.connection_window // 2 and self._waiting() <= self.limits.waiting:
-            self._window += self._owed
-            self.sender.control(wire.window_update(0, self._owed))
-            self._owed = 0
-
-    def _waiting(self) -> int:
-        return sum(stream.unreturned for stream in self.streams.values() if stream.held)
 
     # -- what the client sent
 
@@ -228,30 +210,23 @@ class Connection:
         stream = self.streams.get(stream_id)
         if stream is None:
             self.not_open(stream_id, wire.DATA)
-        self._window -= size
-        self._owed += size
-        if self._window < 0:
-            raise H2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection's window")
-        self._return_connection_credit()
+        self.credit.take(size)
         if stream is None:
             return
         if stream.state & Side.REMOTE:
             raise H2StreamError(stream_id, ErrorCode.STREAM_CLOSED, "DATA behind the end of a stream")
-        stream.receive_window -= size
-        if stream.receive_window < 0:
-            raise H2StreamError(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "more data than the stream's window")
+        self.credit.take_of(stream, size)
         if flags & wire.PADDED:
             payload = unpadded(payload)
         ended = bool(flags & wire.END_STREAM)
         if not payload and not ended:
             self.idle_frame()
         stream.expect_body(len(payload), ended=ended)
-        stream.unreturned += size
         if ended:
             stream.end(Side.REMOTE)
         stream.data_received(payload, ended=ended)
         if not ended:
-            self.return_credit(stream)
+            self.credit.give_back(stream)
 
     def _rst_stream(self, stream_id: int, payload: bytes) -> None:
         if len(payload) != wire.WORD_LENGTH:

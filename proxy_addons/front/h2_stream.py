@@ -138,7 +138,7 @@ class Stream:
     def release(self) -> None:
         """It may go on."""
         self.held = False
-        self.connection.return_credit(self)
+        self.connection.credit.give_back(self)
 
     # -- its states
 
