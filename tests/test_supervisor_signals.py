@@ -41,7 +41,10 @@ def test_ctrl_c_at_any_millisecond_of_the_start_leaves_nothing(supervising: Supe
         run = supervising.begin_supervisor("account", "shop", "other")
         time.sleep(length * step / 12)  # the moment is what is tried here, nothing is waited for
         run.signal(signal.SIGINT)
-        assert run.wait() in {130, -signal.SIGINT}, run.text  # the latter: it had not begun to listen
+        # -SIGINT: it had not begun to listen; 1: Python itself was still loading, and says so in its own way
+        code = run.wait()
+        python_loads = "KeyboardInterrupt" in run.text and "started" not in run.text
+        assert code in {130, -signal.SIGINT} or (code == 1 and python_loads), run.text
         assert supervising.ours() == [], (step, run.text)
         assert "procman/house" not in run.text  # a trace of ours (Python's own, while it loads, is not)
 
