@@ -14,7 +14,7 @@ from procman.cli.app import app
 # as it is typed or quoted: after a quote, a backtick, a colon, a prompt, a semicolon, or at the beginning of a line
 _ADVICE = re.compile(r"""(?:["'`(>]|: |\$ |; |^\s*|\n\s*)stores ([a-z]+)\b(?! (?:is|are|of)\b)""")
 #: "stores tells …" where a line of prose begins so, and the name of a certificate.
-_PROSE = {"tells", "issuing"}
+_PROSE = {"tells", "issuing", "to"}
 
 
 def verbs() -> set[str]:
