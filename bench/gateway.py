@@ -120,6 +120,7 @@ def main() -> None:
     for tool in ("wrk", "nginx"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is not installed: sudo apt install nginx caddy wrk nghttp2-client")
+    load = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
         folder.chmod(0o755)
@@ -131,7 +132,7 @@ def main() -> None:
         results = {cell.name: _measure(cell, peers) for cell in _possible()}
         loaded = {peer.name: peer.pss for peer in peers}
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(_page(peers, results, idle, loaded))
+    PAGE.write_text(_page(peers, results, idle, loaded, load))
     print(PAGE.read_text())
 
 
@@ -166,7 +167,11 @@ def _median(found: list[Result]) -> Result:
 
 
 def _page(
-    peers: list[Peer], results: dict[str, dict[str, Result]], idle: dict[str, float], loaded: dict[str, float]
+    peers: list[Peer],
+    results: dict[str, dict[str, Result]],
+    idle: dict[str, float],
+    loaded: dict[str, float],
+    load: float,
 ) -> str:
     names = [peer.name for peer in peers]
     wanted = {cell.name: cell for cell in CELLS}
@@ -177,6 +182,8 @@ def _page(
         f"{platform.python_version()} and {os.cpu_count()} cores, which the proxies, the load generator and the origin",
         "share. nginx has one worker, Caddy all cores. Trust the ratios. In each field: requests a second;",
         "p50 / p99 in ms; CPU of the proxy for a request in µs. In brackets: the ratio that we want.",
+        "",
+        f"The load average before it began was {load:.1f}: above 0.5, others had a share in the rates, and the CPU says more.",
         "",
         f"| | {' | '.join(names)} | stores ÷ nginx | stores ÷ Caddy |",
         f"|---|{'---:|' * (len(names) + 2)}",
