@@ -183,7 +183,7 @@ def _page(
         "share. nginx has one worker, Caddy all cores. Trust the ratios. In each field: requests a second;",
         "p50 / p99 in ms; CPU of the proxy for a request in µs. In brackets: the ratio that we want.",
         "",
-        f"The load average before it began was {load:.1f}: above 0.5, others had a share in the rates; the CPU says more.",
+        f"The load average was {load:.1f}: above 0.5, others had a share in the rates; the CPU says more.",
         "",
         f"| | {' | '.join(names)} | stores ÷ nginx | stores ÷ Caddy |",
         f"|---|{'---:|' * (len(names) + 2)}",
