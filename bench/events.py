@@ -1,7 +1,8 @@
 """`python -m bench events`: events a second, to the acknowledgement and to the subscriber; writes a page.
 
 The page is ``docs/bench/events.md``. The broker is a process of its own on a fresh file; publishers and a subscriber
-share the cores with it. Beside it, in the same round: Redis Streams with the same promise (append-only file, an fsync for each answer), asked by redis-benchmark.
+share the cores with it. Beside it, in the same round: Redis Streams with the same promise (append-only file, an fsync
+for each answer), asked by redis-benchmark.
 """
 
 from __future__ import annotations
@@ -212,8 +213,8 @@ def main() -> None:
         print(lines[-1], flush=True)
     about = (
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores "
-        f"(load {os.getloadavg()[2]:.1f} in the last quarter of an hour), {ROUNDS} rounds, the middle one by rate; 1 kB of "
-        "data, `synchronous=FULL`; Redis with `appendfsync always`. Publishers and subscriber share the cores."
+        f"(load {os.getloadavg()[2]:.1f} in 15 minutes), {ROUNDS} rounds, the middle one by rate; 1 kB of "
+        "data, `synchronous=FULL`; Redis with `appendfsync always`. Publishers, subscriber and broker share the cores."
     )
     PAGE.write_text("# Events\n\nWritten by `python -m bench events`. " + about + "\n\n" + "\n".join(lines) + "\n")
     print(json.dumps(facts))
