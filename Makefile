@@ -3,6 +3,9 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Tests start processes and wait for them: twice as many workers as a small laptop has cores keep it busy, not more
+WORKERS ?= 4
+export WORKERS
 
 .PHONY: help setup dev test test-oldest lint format bench lock clean
 
@@ -24,7 +27,7 @@ dev: $(STAMP)  ## start the sample remote environment and `stores run netshop re
 	@$(BIN)/python examples/remote -- $(BIN)/stores run netshop reserve
 
 test: $(STAMP)  ## run the whole test suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-oldest: $(STAMP)  ## run the suite on the oldest working interpreter too, if that is another one
 	.ci/test-oldest

@@ -50,6 +50,8 @@ class Output:
         self._read = -1
         self._reading = False
         self._partial = b""
+        self._began = 0.0
+        self._given_up = False
         self._timer: asyncio.TimerHandle | None = None
         self._problem = ""
 
@@ -125,12 +127,16 @@ class Output:
         if not self.listeners:
             self._partial = b""
             return
+        if self._given_up:  # what was shown without its newline has been given one
+            self._given_up = False
+            data = data.removeprefix(b"\n")
         end = data.rfind(b"\n") + 1
         if end:
             self._tell(self._partial + data[:end])
-            self._partial = data[end:]
-        else:
-            self._partial += data
+            self._partial = b""
+        if not self._partial:
+            self._began = self._loop.time()
+        self._partial += data[end:]
         if len(self._partial) >= LONGEST_LINE:
             self._give_up_waiting()
         elif self._partial and self._timer is None:
@@ -139,6 +145,12 @@ class Output:
     def _waited(self) -> None:
         """Nothing has come for a while; unless the rest of the line is there, and only was not read yet."""
         self._timer = None
+        wait = self._began + PARTIAL_AFTER - self._loop.time()
+        if not self._partial:
+            return
+        if wait > 0:  # this beginning of a line is a later one than that for which the timer was set
+            self._timer = self._loop.call_later(wait, self._waited)
+            return
         data = self._take() if self._reading else b""
         if data:
             self._hear(data)
@@ -159,6 +171,7 @@ class Output:
             self._timer = None
         partial, self._partial = self._partial, b""
         if partial:
+            self._given_up = True
             self._tell(partial + b"\n")
 
     def _tell(self, lines: bytes) -> None:

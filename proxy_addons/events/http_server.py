@@ -26,6 +26,9 @@ _LARGEST_HEAD = 64 * 1024
 #: Seconds that a request may take to arrive.
 _PATIENCE = 30.0
 
+#: How long a client whose request was refused may go on sending before the connection is closed, in seconds.
+_LINGER = 1.0
+
 
 @dataclass(slots=True)
 class Request:
@@ -236,7 +239,16 @@ class Connection(asyncio.Protocol):
         error = RefusalError(status, detail)
         if self._task is None:
             self._transport.write(_head(Response(status, error.body(), {"Content-Type": PROBLEM}), True) + error.body())
-            self._transport.close()
+            self._linger()
+
+    def _linger(self) -> None:
+        """Closes once the client has had a moment to read.
+
+        Closing on unread bytes would reset the connection, and it would never see why (RFC 9112, section 9.6).
+        """
+        with contextlib.suppress(OSError, RuntimeError):
+            self._transport.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
     def _stop_timer(self) -> None:
         if self._timer:

@@ -97,7 +97,10 @@ class Http1Client(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         if data[:2] == b"\r\n":  # RFC 9112, section 2.2: some clients end a body with a line that is none of its own
-            data = data.lstrip(b"\r\n")
+            data = data[2:]
+        if data[:1] in {b"\r", b"\n"} and data[:2] != b"\r":  # a second such line, or half of one
+            self._refuse(400)
+            return
         end = data.find(END, self._scanned) + len(END)
         if end < len(END):
             self._wait_for_head(data)

@@ -28,14 +28,14 @@ mount -t tmpfs tmpfs {base}
 mkdir {base}/upper {base}/work {base}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={base}/upper,workdir={base}/work {base}/root
 cd {base}/root
-for place in {needed}; do
-  [ -e ".$place" ] || {{ mkdir -p ".$place"; mount --rbind "$place" ".$place"; }}
-done
 mount -t proc proc proc
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount --bind {base}/root/tmp {base}/root/var/tmp
+for place in {needed}; do  # on other file systems, or below the /tmp that has just been hidden
+  [ -e ".$place" ] || {{ mkdir -p ".$place"; mount --rbind "$place" ".$place"; }}
+done
 printf '127.0.0.1 localhost %s\\n::1 localhost\\n' "$(uname -n)" > etc/hosts
 rm -f etc/resolv.conf; echo '# no server' > etc/resolv.conf
 sed -i 's/^hosts:.*/hosts: files dns/' etc/nsswitch.conf
