@@ -15,6 +15,8 @@ _LONGEST_TRAILERS: Final = 16 * 1024
 # extension must not hold what another reader might take for the line's end.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
+# What frames or routes a message may not come after it (RFC 9110, section 6.5.1): who merged it would be misled.
+_NO_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
 
 _SIZE, _DATA, _AFTER_DATA, _TRAILERS = range(4)
 
@@ -88,6 +90,8 @@ class Chunks:
         self._trailers_size += len(line)
         if match is None or self._trailers_size > _LONGEST_TRAILERS:
             raise ValueError("this is no trailer, or there are too many")
+        if match[1].lower() in _NO_TRAILERS:
+            raise ValueError("this field may not be a trailer")
         self.trailers.append((match[1], match[2].rstrip(b" \t")))
 
 
