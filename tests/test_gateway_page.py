@@ -23,7 +23,7 @@ def register(state=State.STOPPED, **more):
     facts = {
         "description": "Point-of-sale register",
         "repo": "https://github.com/example/register",
-        "file": "/work/shop/Procfile.d/register",
+        "file": "/srv/shop/Procfile.d/register",
         "remote": None,
         **more,
     }
@@ -43,7 +43,7 @@ def test_a_browser_gets_html_that_answers_the_four_questions(world):
         "register has crashed",
         "Point-of-sale register",
         'href="https://github.com/example/register"',
-        "/work/shop/Procfile.d/register",
+        "/srv/shop/Procfile.d/register",
         "exit code 1",
         "5104",
         "for 2 min",
