@@ -14,6 +14,7 @@ def between(services: Sequence[Service], groups: Mapping[str, Sequence[str]]) ->
     mistakes: list[Mistake] = []
     by_name = {service.name: service for service in services}
     mistakes += _claimed_twice(services, "hosts", lambda service: service.hosts)
+    mistakes += _claimed_twice(services, "route", lambda service: (service.api.prefix,) if service.api else ())
     mistakes += _claimed_twice(services, "port", lambda service: (service.port,) if service.port else ())
     for service in services:
         for need in service.needs:

@@ -71,6 +71,11 @@ class Paths:
         return self.runtime / "pipes"
 
     @property
+    def authorizer(self) -> Path:
+        """Who calls, and what trouble is played: written by `stores as`, read by the gateway, in whose folder it is."""
+        return self.state / "gateway" / "authorizer.json"
+
+    @property
     def supervisor_log(self) -> Path:
         """What a supervisor in the background has to say."""
         return self.state / "supervisor.log"

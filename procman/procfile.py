@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 
-from procman import subscription
+from procman import api_route, span, subscription
 from procman.mistake import Mistake, MistakesError
 from procman.service import LAST_PORT, PROCESS_NAME, RESERVED_NAMES, SERVICE_NAME, Process, Ready, Service
 from procman.table import Table
@@ -30,8 +30,6 @@ DEFAULT_COMMAND = "make dev"
 RESTART_POLICIES = ("always", "on-failure", "never")
 STARTS = ("manual", "on-request")
 
-_SPAN = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smh])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _OPEN, _CLOSE = "# /// stores", "# ///"
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 _NEARLY = re.compile(r"\s*(?P<name>[\w.-]+)\s*:\s*(?P<command>\S.*)?")
@@ -151,6 +149,7 @@ def _service(
         idle=_idle(table),
         writes=table.take("writes", str, "allow", _one_of(("allow", "deny"))),
         subscription=subscription.read(table),
+        api=api_route.read(table, name),
     )
 
 
@@ -217,10 +216,11 @@ def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
 
 def _idle(table: Table) -> float:
     value = table.take("idle", str, "")
-    match = _SPAN.fullmatch(value)
-    if value and (match is None or not int(match["number"])):
-        table.wrong("idle", f'"{value}" is not a length of time', 'For example: idle = "15m"')
-    return int(match["number"]) * _SECONDS[match["unit"]] if match else 0.0
+    try:
+        return span.seconds(value) if value else 0.0
+    except ValueError as error:
+        table.wrong("idle", str(error), 'For example: idle = "15m"')
+        return 0.0
 
 
 def _env(table: Table) -> dict[str, str]:

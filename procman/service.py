@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from procman.api_route import ApiRoute
 from procman.subscription import Subscription
 
 #: A service's name is a DNS label (RFC 1123), because it is also its host; a process's is what Procfiles allow.
@@ -46,7 +47,8 @@ class Service:
     command that makes the folder ready to run; an empty one means that nothing has to be done. `terminal`: its
     processes are started on one, for `stores attach`. `dir_set`: the file names the folder itself.
     `start`: ``on-request`` lets the first request start it. `idle`: seconds without a request after which it is
-    stopped; 0: never. `writes`: whether requests that may change something go to the remote.
+    stopped; 0: never. `writes`: whether requests that may change something go to the remote. `api`: where
+    it stands behind the API gateway.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Service:
     idle: float = 0.0
     writes: str = "allow"
     subscription: Subscription | None = None
+    api: ApiRoute | None = None
 
     @property
     def primary(self) -> Process:

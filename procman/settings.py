@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from procman import event_settings
+from procman import authorizer_settings, event_settings, identity
+from procman.authorizer_settings import AuthorizerSettings
 from procman.event_settings import EventSettings
+from procman.identity import Identity
 from procman.service import LAST_PORT
 from procman.table import Table
 
@@ -92,6 +94,8 @@ class Settings:
     remote: Remote = field(default_factory=Remote)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     events: EventSettings = field(default_factory=EventSettings)
+    identities: Mapping[str, Identity] = field(default_factory=dict)
+    authorizer: AuthorizerSettings = field(default_factory=AuthorizerSettings)
 
 
 def overrides(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -165,6 +169,8 @@ def read(table: Table, root: Path) -> Settings:
         ),
         groups={name: groups.texts(name, ()) for name in groups.keys()},
         events=event_settings.read(table.table("events")),
+        identities=identity.read(table.table("identity")),
+        authorizer=authorizer_settings.read(table.table("authorizer")),
     )
     for inner in (gateway, dns, environment, remote, groups, table):
         inner.close()

@@ -11,7 +11,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from procman.api_route import ApiRoute
+from procman.authorizer_settings import AuthorizerSettings
 from procman.event_settings import EventSettings
+from procman.identity import Identity
 from procman.routes import Route
 from procman.state import State
 from procman.subscription import Subscription
@@ -58,6 +61,7 @@ class ServiceStatus:
     idle: float = 0.0
     writes: str = "allow"
     ready_timeout: float = 60.0
+    api: ApiRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class Snapshot:
     services: tuple[ServiceStatus, ...]
     mistakes: tuple[str, ...] = ()
     events: EventSettings = field(default_factory=EventSettings)
+    identities: tuple[Identity, ...] = ()
+    authorizer: AuthorizerSettings = field(default_factory=AuthorizerSettings)
 
     def service(self, name: str) -> ServiceStatus | None:
         """The service of that name, if it is registered."""
@@ -155,6 +161,10 @@ class Snapshot:
             services=tuple(map(_service, value["services"])),
             mistakes=tuple(value["mistakes"]),
             events=EventSettings.from_json(value["events"]) if "events" in value else EventSettings(),
+            identities=tuple(map(Identity.from_json, value.get("identities", ()))),
+            authorizer=AuthorizerSettings.from_json(value["authorizer"])
+            if "authorizer" in value
+            else AuthorizerSettings(),
         )
 
 
@@ -172,5 +182,6 @@ def _service(value: dict[str, Any]) -> ServiceStatus:
         "urls": tuple(value["urls"]),
         "processes": processes,
         "subscription": Subscription.from_json(value["subscription"]) if value.get("subscription") else None,
+        "api": ApiRoute.from_json(value["api"]) if value.get("api") else None,
     }
     return ServiceStatus(**{**value, **known})

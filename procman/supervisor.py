@@ -225,6 +225,8 @@ class Supervisor:
             events=dataclasses.replace(
                 workspace.settings.events, port=plans.events_port(workspace, self.circumstances)
             ),
+            identities=tuple(workspace.settings.identities.values()),
+            authorizer=workspace.settings.authorizer,
         )
 
     def _status(self, service: Service, url: str) -> ServiceStatus:
@@ -259,6 +261,7 @@ class Supervisor:
             writes=service.writes,
             ready_timeout=service.ready_timeout,
             subscription=service.subscription,
+            api=service.api,
         )
 
 

@@ -49,9 +49,25 @@ class Table:
 
     def _find(self, key: str) -> int:
         """The line on which the last part of a dotted key is set; 1 when only the table itself can be shown."""
-        last = re.escape(key.rpartition(".")[2])
-        pattern = re.compile(rf"""\s*(?:\[{re.escape(key)}\]|[\w.-]*\b["']?{last}["']?\s*=|\[[\w.-]*\b{last}[\].])""")
-        return next((number for number, text in enumerate(self._lines, 1) if pattern.match(text)), 1)
+        path = key.split(".")
+        for length in range(len(path), 0, -1):  # a key of an inline table stands on the line of that table
+            last = re.escape(path[length - 1])
+            header = rf"""\[[\w.-]*["']?\b{last}["']?[\].]"""
+            pattern = re.compile(rf"""\s*(?:(?:[\w-]+\.)*["']?{last}["']?\s*=|{header})""")
+            found = [number for number, text in enumerate(self._lines, 1) if pattern.match(text)]
+            if found:
+                begin = self._begin(path[: length - 1])
+                return next((number for number in found if number > begin), found[0])
+        return 1
+
+    def _begin(self, path: list[str]) -> int:
+        """The line of the header of the table that holds `path`, as other tables may have the same keys; else 0."""
+        for length in range(len(path), 0, -1):
+            header = f"[{'.'.join(path[:length])}]"
+            for number, text in enumerate(self._lines, 1):
+                if text.strip().startswith(header):
+                    return number
+        return 0
 
     def wrong(self, key: str, problem: str, mend: str) -> None:
         """Notes a mistake at the place where `key` is set."""

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from procman import conflicts, procfile, settings
+from procman import authorizer_settings, conflicts, procfile, settings
 from procman.errors import StoresError
 from procman.mistake import Mistake, MistakesError, nearest, refuse
 from procman.service import Process, Service
@@ -139,6 +139,7 @@ def read(root: Path, environ: Mapping[str, str], previous: Workspace | None = No
 
 def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None, mistakes: list[Mistake]) -> Settings:
     merged: dict[str, Any] = {}
+    tables: list[Table] = []
     found = len(mistakes)
     for name in settings.FILES:
         if not (root / name).is_file():
@@ -148,6 +149,7 @@ def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None
             settings.read(table, root)
             mistakes += table.mistakes
             merged = settings.merge(merged, table.values)
+            tables.insert(0, table)
         except MistakesError as error:
             mistakes += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
@@ -156,8 +158,22 @@ def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None
         return previous.settings if previous else Settings(repos=root.parent)
     table = Table(settings.merge(merged, settings.overrides(environ)), "the environment (STORES_…)", [])
     chosen = settings.read(table, root)
-    mistakes += table.mistakes
-    return chosen
+    unclear = _between_files(chosen, tables)
+    mistakes += [*table.mistakes, *unclear]
+    return previous.settings if unclear and previous else chosen
+
+
+def _between_files(chosen: Settings, tables: Sequence[Table]) -> list[Mistake]:
+    """What no settings file can know alone, at the place where the key is set; the strongest file comes first."""
+    found = []
+    for key, problem, mend in authorizer_settings.unclear(chosen.authorizer, chosen.identities):
+        setting = next((table for table in tables if key in table.values.get("authorizer", {})), None)
+        if setting is None:
+            found.append(Mistake(settings.FILES[0], 0, "", problem, mend))
+        else:
+            setting.table("authorizer").wrong(key, problem, mend)
+            found.append(setting.mistakes[-1])
+    return found
 
 
 def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes: list[Mistake]) -> tuple[Service, ...]:

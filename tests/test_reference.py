@@ -20,14 +20,16 @@ def document(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", sorted(keys("procfile")))
+@pytest.mark.parametrize("key", sorted(keys("procfile") | keys("api_route")))
 def test_each_key_of_a_services_file_stands_in_its_reference(key: str) -> None:
     assert f"`{key}`" in document("services.md")
 
 
-@pytest.mark.parametrize("key", sorted(keys("settings") | keys("event_settings")))
+@pytest.mark.parametrize(
+    "key", sorted(keys("settings") | keys("event_settings") | keys("authorizer_settings") | keys("identity"))
+)
 def test_each_key_of_stores_toml_stands_in_its_reference(key: str) -> None:
-    assert re.search(rf"`{key}`|`\[{key}\]`|`\[remote\.{key}\]`", document("settings.md"))
+    assert re.search(rf"`{key}`|`\[{key}[].]|`\[remote\.{key}\]`", document("settings.md"))
 
 
 @pytest.mark.parametrize(
