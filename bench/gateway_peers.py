@@ -128,7 +128,8 @@ def _nginx(folder: Path, text: str) -> Iterator[subprocess.Popen[bytes]]:
     (folder / "nginx.conf").write_text(
         f"""daemon off; {user} pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
         events {{ worker_connections 4096; }}
-        http {{ access_log off; sendfile on; keepalive_requests 100000000; server_names_hash_bucket_size 128;
+        http {{ access_log off; ssl_protocols TLSv1.2 TLSv1.3;
+        sendfile on; keepalive_requests 100000000; server_names_hash_bucket_size 128;
         client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder};
         scgi_temp_path {folder};
         {text} }}"""
