@@ -22,6 +22,7 @@ from mitmproxy.master import Master
 
 from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.chain import chain
+from proxy_addons.dashboard.dashboard import Dashboard
 from proxy_addons.events.hosting import Hosting
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
@@ -76,7 +77,9 @@ class Gateway:
         self._master.options.update(server=False, connection_strategy="lazy")
         server = StoresServer(StoresMode.parse("stores"), self._proxy)
         context = listening_context(lambda: self._tls.authority)
-        self._front = Front(self._current, server, verdicts, context, place.answer_timeout)
+        self._dashboard = Dashboard(self._current, self._supervisor, place.state)
+        takes = self._dashboard.takes
+        self._front = Front(self._current, server, verdicts, context, place.answer_timeout, takes)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -118,6 +121,7 @@ class Gateway:
     async def _drain(self) -> None:
         """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
         self._front.stop_accepting()
+        self._dashboard.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
                 while self._front.busy or self._layers.busy:  # noqa: ASYNC110 - at the end of a life, and nobody tells

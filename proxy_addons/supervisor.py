@@ -107,6 +107,14 @@ class Supervisor:
         verb = "restart" if again else "start"
         await self._ask({"verb": verb, "targets": [service], "urgent": True}, patience=None)
 
+    async def steer(self, verb: str, targets: list[str]) -> list[dict[str, Any]]:
+        """`start`, `stop` or `restart`, as a command would; name, state and PID of each process that was meant.
+
+        Returns when it is done, however long. Raises `StoresError` with the supervisor's own words.
+        """
+        *_, last = await self._ask({"verb": verb, "targets": targets}, patience=None)
+        return list(last["ok"]) if isinstance(last["ok"], list) else []
+
     async def sleep(self, service: str) -> str:
         """Stops a service that nobody uses. Returns why it stays; empty: it is gone. Raises `StoresError`."""
         *_, last = await self._ask({"verb": "sleep", "targets": [service]}, patience=None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front import policy, refusal
@@ -31,21 +32,31 @@ if TYPE_CHECKING:
 _MOST_HOSTS: Final = 256
 _NOBODY = ("127.0.0.1", 0)
 
+#: Whether a request is answered by somebody else in this process, with the arguments of `SlowPath.ask`.
+Takes = Callable[[Request, Asker, bytes, bool], bool]
+
+
+def nobody_takes(*_: object) -> bool:
+    """There is nobody else."""
+    return False
+
 
 class SlowPath:
     """All links."""
 
-    def __init__(self, server: StoresServer, verdicts: Verdicts, clock: Clock) -> None:
+    def __init__(self, server: StoresServer, verdicts: Verdicts, clock: Clock, takes: Takes = nobody_takes) -> None:
         self._server = server
         self._verdicts = verdicts
         self._clock = clock
+        self._takes = takes
         # By host, so that a request finds the link whose other end is connected to its remote already.
         self._pools: dict[bytes | None, Pool] = {}
         self._serving: set[asyncio.Task[None]] = set()
 
     def ask(self, request: Request, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Front.ask`
-        """Has mitmproxy answer."""
-        self._ask(request, asker, data, ended, None)
+        """Has mitmproxy answer, unless somebody else takes it."""
+        if not self._takes(request, asker, data, ended):
+            self._ask(request, asker, data, ended, None)
 
     def ask_page(self, request: Request, asker: Asker, problem: Problem) -> None:
         """Has the page about `problem` answer, whatever becomes of the request's body."""
