@@ -33,6 +33,8 @@ STARTS = ("manual", "on-request")
 _OPEN, _CLOSE = "# /// stores", "# ///"
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 _NEARLY = re.compile(r"\s*(?P<name>[\w.-]+)\s*:\s*(?P<command>\S.*)?")
+#: RFC 9110, section 8.3.1, without parameters; ``text/*`` are all of a kind.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/(?:\*|[A-Za-z0-9!#$&^_.+-]+)")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
 
@@ -148,6 +150,7 @@ def _service(
         start=table.take("start", str, "manual", _one_of(STARTS)),
         idle=_idle(table),
         writes=table.take("writes", str, "allow", _one_of(("allow", "deny"))),
+        rewrite_body=_rewrite_body(table),
         subscription=subscription.read(table),
         api=api_route.read(table, name),
     )
@@ -221,6 +224,15 @@ def _idle(table: Table) -> float:
     except ValueError as error:
         table.wrong("idle", str(error), 'For example: idle = "15m"')
         return 0.0
+
+
+def _rewrite_body(table: Table) -> tuple[str, ...]:
+    types = table.texts("rewrite_body", ())
+    for media_type in types:
+        if not _MEDIA_TYPE.fullmatch(media_type):
+            problem = f'"{media_type}" is not a media type'
+            table.wrong("rewrite_body", problem, 'For example: rewrite_body = ["text/html"]')
+    return tuple(media_type.lower() for media_type in types)
 
 
 def _env(table: Table) -> dict[str, str]:

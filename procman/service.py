@@ -47,8 +47,9 @@ class Service:
     command that makes the folder ready to run; an empty one means that nothing has to be done. `terminal`: its
     processes are started on one, for `stores attach`. `dir_set`: the file names the folder itself.
     `start`: ``on-request`` lets the first request start it. `idle`: seconds without a request after which it is
-    stopped; 0: never. `writes`: whether requests that may change something go to the remote. `api`: where
-    it stands behind the API gateway.
+    stopped; 0: never. `writes`: whether requests that may change something go to the remote. `rewrite_body`: the media
+    types (``text/html``, ``text/*``) of its remote's bodies in which the workspace's own URLs are translated. `api`:
+    where it stands behind the API gateway.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Service:
     start: str = "manual"
     idle: float = 0.0
     writes: str = "allow"
+    rewrite_body: tuple[str, ...] = ()
     subscription: Subscription | None = None
     api: ApiRoute | None = None
 

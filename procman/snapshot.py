@@ -60,6 +60,7 @@ class ServiceStatus:
     start: str = "manual"
     idle: float = 0.0
     writes: str = "allow"
+    rewrite_body: tuple[str, ...] = ()
     ready_timeout: float = 60.0
     api: ApiRoute | None = None
 
@@ -181,6 +182,7 @@ def _service(value: dict[str, Any]) -> ServiceStatus:
         "hosts": tuple(value["hosts"]),
         "urls": tuple(value["urls"]),
         "processes": processes,
+        "rewrite_body": tuple(value.get("rewrite_body", ())),
         "subscription": Subscription.from_json(value["subscription"]) if value.get("subscription") else None,
         "api": ApiRoute.from_json(value["api"]) if value.get("api") else None,
     }

@@ -259,6 +259,7 @@ class Supervisor:
             start=service.start,
             idle=service.idle,
             writes=service.writes,
+            rewrite_body=service.rewrite_body,
             ready_timeout=service.ready_timeout,
             subscription=service.subscription,
             api=service.api,

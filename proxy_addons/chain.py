@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from proxy_addons.body_rewriting import BodyRewriting
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.fallback_page import FallbackPage
 from proxy_addons.forwarded import Forwarded
@@ -59,6 +60,7 @@ def chain(
             RemoteGuard(current),  # production, and writes where none are allowed: refused
             RemoteCredentials(current, time.monotonic),  # what opens the remote's gate
             RemoteFallthrough(current),  # its names are translated, out and back
+            BodyRewriting(give_up),  # in bodies too, where a service asks for it
             Patience(give_up, answer_timeout),  # nobody waits for ever
             FallbackPage(current, supervisor),  # asked when no upstream answers
             RouteHeader(),  # says which way it came

@@ -43,11 +43,16 @@ class RemoteFallthrough:
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         """The same request's translation, whatever was decided since."""
-        translation = flow.metadata.get(_TRANSLATION)
-        decision = decision_of(flow)
-        answered_by_remote = decision is not None and decision.problem is None
-        if flow.response is not None and isinstance(translation, Translation) and answered_by_remote:
+        translation = translation_of(flow)
+        if flow.response is not None and translation is not None:
             _replace(flow.response.headers, translation.response(_fields(flow.response.headers)))
+
+
+def translation_of(flow: HTTPFlow) -> Translation | None:
+    """How the names of the remote that answers `flow` are translated; None where no remote does."""
+    translation, decision = flow.metadata.get(_TRANSLATION), decision_of(flow)
+    answered_by_remote = decision is not None and decision.problem is None
+    return translation if isinstance(translation, Translation) and answered_by_remote else None
 
 
 def _fields(headers: Headers) -> Fields:
