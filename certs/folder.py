@@ -131,12 +131,17 @@ class CaFolder:
         }
 
 
-def replace_file(file: Path, content: bytes, mode: int) -> None:
-    """Writes beside `file` and renames: a reader sees the old text or the new one. Raises `OSError`."""
+def replace_file(file: Path, content: bytes, mode: int, *, sync: bool = False) -> None:
+    """Writes beside `file` and renames: a reader sees the old text or the new one. Raises `OSError`.
+
+    `sync`: through a power cut, too, for what cannot simply be made again.
+    """
     staging = file.with_name(f".{secrets.token_hex(8)}.new")
     try:
-        _write(staging, content, mode, sync=False)
+        _write(staging, content, mode, sync=sync)
         staging.replace(file)
+        if sync:
+            _sync_folder(file.parent)
     finally:
         staging.unlink(missing_ok=True)
 
