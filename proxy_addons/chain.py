@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from proxy_addons.body_rewriting import BodyRewriting
+from proxy_addons.by_hand import ByHand
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.fallback_page import FallbackPage
 from proxy_addons.forwarded import Forwarded
@@ -53,6 +54,7 @@ def chain(
             Verdict(verdicts),  # unless the front has found already that its service does not answer
             LoopGuard(),  # what comes round for ever ends here
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
+            ByHand(current, supervisor, time.monotonic),  # somebody may have started it in an IDE
             Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile
             idleness,  # what was asked for is in use
             HopByHop(),  # what concerns one connection only stays on it

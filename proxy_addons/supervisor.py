@@ -15,6 +15,7 @@ from typing import Any, Never
 
 from procman.errors import StoresError
 from procman.snapshot import Findings, Snapshot
+from procman.state import State
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +120,12 @@ class Supervisor:
         """Stops a service that nobody uses. Returns why it stays; empty: it is gone. Raises `StoresError`."""
         *_, last = await self._ask({"verb": "sleep", "targets": [service]}, patience=None)
         return str(last["ok"].get(service, "")) if isinstance(last["ok"], dict) else ""
+
+    async def runs_outside(self, service: str) -> bool:
+        """Looks whether somebody started it by hand. Raises `StoresError` when that cannot be had."""
+        *_, last = await self._ask({"verb": "probe", "targets": [service]})
+        found = last["ok"] if isinstance(last["ok"], list) else []
+        return any(process.get("state") == State.EXTERNAL for process in found)
 
     async def examine(self, service: str) -> Findings:
         """What only a look at the machine tells of it. Raises `StoresError` when that cannot be had."""
