@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.exit(1, f"The gateway cannot listen: {error}\n")
     if not sockets:
         parser.error("name a port: --http 8080 --https 8443")
-    from proxy_addons.gateway import Place  # noqa: PLC0415 - half a second, which no wrong command line shall cost
+    gc.disable()  # until all is imported, which would be looked through for rubbish some forty times
+    from proxy_addons.gateway import Place  # noqa: PLC0415 - imports that no wrong command line shall cost
 
     place = Place(sockets, Path(control), Path(state), chosen.answer_timeout, events)
     place.state.mkdir(mode=0o700, parents=True, exist_ok=True)

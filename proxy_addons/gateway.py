@@ -1,7 +1,5 @@
-"""The gateway as a whole: mitmproxy's master with our chain, from the first snapshot to the last request."""
+"""The gateway as a whole: the front, and mitmproxy behind it, from the first snapshot to the last request."""
 
-# mypy: disallow-untyped-calls=False
-# mitmproxy is typed in parts only.
 from __future__ import annotations
 
 import asyncio
@@ -9,32 +7,28 @@ import contextlib
 import gc
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import proxy_addons.lean_import  # noqa: F401 - before anything of mitmproxy's
-
-# isort: split
-from mitmproxy import options
-from mitmproxy.addons import proxyserver
-from mitmproxy.master import Master
+from typing import TYPE_CHECKING, Any
 
 from procman.snapshot import ServiceStatus, Snapshot
-from proxy_addons.chain import chain
+from proxy_addons.authorities import Authorities
+from proxy_addons.beside import imported
 from proxy_addons.dashboard.dashboard import Dashboard
-from proxy_addons.events.hosting import Hosting
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.idleness import Idleness, Use
-from proxy_addons.mitm_server import Connection, Layers, StoresMode, StoresServer
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.tls import Tls
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current, View
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
+
+    from proxy_addons.events.hosting import Hosting
+    from proxy_addons.mitm_master import Mitm
+    from proxy_addons.mitm_server import StoresServer
 
 _log = logging.getLogger(__name__)
 
@@ -63,23 +57,18 @@ class Gateway:
         self._place = place
         self._current = Current()
         self._supervisor = Supervisor(place.control)
-        self._layers = Layers()
-        self._tls = Tls(place.state)
-        self._events = Hosting(place.state, self._supervisor, place.events)
+        self._authorities = Authorities()
+        self._verdicts: Verdicts = {}
         self._stop = asyncio.Event()
-        self._proxy = proxyserver.Proxyserver()
-        self._master = Master(options.Options(confdir=str(place.state)), event_loop=asyncio.get_running_loop())
-        verdicts: Verdicts = {}
+        self._served = asyncio.Event()
         self._idleness = Idleness(self._supervisor, self._use_of)
-        steps = chain(self._current, self._supervisor, verdicts, self._idleness, self._give_up, place.answer_timeout)
-        self._master.addons.add(self._proxy, self._layers, self._tls, *steps)
-        # server: mitmproxy shall open no port of its own; ours come with the first snapshot
-        self._master.options.update(server=False, connection_strategy="lazy")
-        server = StoresServer(StoresMode.parse("stores"), self._proxy)
-        context = listening_context(lambda: self._tls.authority)
+        self._events: Hosting | None = None
+        #: What is behind the front: there a second after it.
+        self._mitm: asyncio.Future[Mitm] = asyncio.get_running_loop().create_future()
+        context = listening_context(lambda: self._authorities.authority)
         self._dashboard = Dashboard(self._current, self._supervisor, place.state)
         takes = self._dashboard.takes
-        self._front = Front(self._current, server, verdicts, context, place.answer_timeout, takes)
+        self._front = Front(self._current, self._server, self._verdicts, context, place.answer_timeout, takes)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -87,59 +76,89 @@ class Gateway:
 
     async def run(self) -> None:
         """Serves; returns when `stop` was called and the running requests are done, or their time is over."""
-        master = asyncio.create_task(self._master.run())
+        behind = asyncio.create_task(self._run_mitmproxy())
         watching = asyncio.create_task(self._supervisor.watch(self._told))
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({master, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (master, watching):
+            await asyncio.wait({behind, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (behind, watching):
                 if task.done():
                     task.result()  # neither ends by itself: what ended it goes up
             await self._drain()
         finally:
             watching.cancel()
             stopping.cancel()
-            self._master.shutdown()
-            await asyncio.wait({master, watching})
-            await self._events.close()
+            if self._mitm.done():
+                self._mitm.result().shutdown()
+            else:
+                behind.cancel()
+            await asyncio.wait({behind, watching})
+            if self._events is not None:
+                await self._events.close()
+
+    async def _run_mitmproxy(self) -> None:
+        """What takes long to import comes after the first word of the supervisor, and beside the first requests."""
+        await self._served.wait()
+        hosting = await imported("proxy_addons.events.hosting")
+        self._events = hosting.Hosting(self._place.state, self._supervisor, self._place.events)
+        await self._events.tell(self._current.view.snapshot)
+        module = await imported("proxy_addons.mitm_master")
+        chain = await imported("proxy_addons.chain")
+        mitm: Mitm = module.Mitm(self._place.state, self._authorities, lambda give_up: self._chain(chain, give_up))
+        mitm.told(self._current.view)
+        self._mitm.set_result(mitm)
+        _settle()
+        await mitm.run()
+
+    def _chain(self, module: Any, give_up: Callable[[HTTPFlow], None]) -> list[Any]:
+        steps: list[Any] = module.chain(
+            self._current, self._supervisor, self._verdicts, self._idleness, give_up, self._place.answer_timeout
+        )
+        return steps
+
+    async def _server(self) -> StoresServer:
+        return (await asyncio.shield(self._mitm)).server
 
     async def _told(self, snapshot: Snapshot) -> None:
         ports = frozenset(listener.getsockname()[1] for listener in self._place.listeners)
         view = View(snapshot, ports)
-        self._tls.told(view)
-        first = not hasattr(self._current, "view")
+        self._authorities.told(view)
         self._current.tell(view)
         self._front.view_changed()
         self._idleness.told(view)
-        await self._events.tell(snapshot)
-        if first:
+        if self._mitm.done():
+            self._mitm.result().told(view)
+        if self._events is not None:
+            await self._events.tell(snapshot)
+        if not self._served.is_set():
             self._front.serve(self._place.listeners)
-            # What exists now stays: the collector need not look through it again and again.
-            gc.collect()
-            gc.freeze()
+            self._served.set()
 
     async def _drain(self) -> None:
         """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
         self._front.stop_accepting()
         self._dashboard.close()
+        mitm = self._mitm.result() if self._mitm.done() else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                while self._front.busy or self._layers.busy:  # noqa: ASYNC110 - at the end of a life, and nobody tells
+                while self._front.busy or (mitm and mitm.busy):  # noqa: ASYNC110 - at the end of a life, and nobody tells
                     await asyncio.sleep(_LOOK_AGAIN)
         self._front.close()
-        for connection in list(self._proxy.connections.values()):
-            if isinstance(connection, Connection):
-                connection.end()
+        if mitm is None:
+            return
+        mitm.end_connections()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
-                while self._proxy.connections:  # noqa: ASYNC110 - as above
+                while mitm.connected:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(_LOOK_AGAIN)
 
     def _use_of(self, service: ServiceStatus) -> Use:
         requests, is_open = self._front.use_of(service.port or 0)
-        return Use(requests, is_open or service.name in self._layers.serving())
+        return Use(requests, is_open or (self._mitm.done() and service.name in self._mitm.result().serving()))
 
-    def _give_up(self, flow: HTTPFlow) -> None:
-        handler = self._proxy.connections.get(flow.client_conn.id)
-        if handler is not None and flow.server_conn in handler.transports:
-            handler.close_connection(flow.server_conn)
+
+def _settle() -> None:
+    """What exists now stays: the collector, which `__main__` had stopped, need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()

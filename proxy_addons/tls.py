@@ -19,10 +19,10 @@ from mitmproxy.tls import TlsData
 from OpenSSL import SSL
 
 from certs import system_roots
-from certs.authority import CACHE_LIMIT, Authority
-from certs.folder import CaFolder
+from certs.authority import CACHE_LIMIT
 from certs.leaf import Leaf
 from procman.errors import StoresError
+from proxy_addons.authorities import Authorities
 from proxy_addons.view import View
 
 _log = logging.getLogger(__name__)
@@ -44,45 +44,35 @@ class Tls(tlsconfig.TlsConfig):
     #: mitmproxy 12 answers for its own CA's revocation list here, under a path of the services' hosts.
     request = None  # type: ignore[assignment]  # mitmproxy passes over a hook that is None
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, authorities: Authorities) -> None:
         """`folder`: where the bundle of trusted roots is put together."""
         self._folder = folder
-        self._ca_file = ""
-        self._authority: Authority | None = None
+        self._authorities = authorities
         self._contexts: dict[tuple[str, ...], tuple[Leaf, SSL.Context]] = {}
 
     def configure(self, updated: Any) -> None:
         """Instead of mitmproxy's, which makes the store."""
 
     def told(self, view: View) -> None:
-        """Follows a new snapshot: another CA folder, another CA to trust for the remote.
+        """Follows a new snapshot, which may name another CA to trust for the remote.
 
-        What fails here is logged, and costs TLS only: plain HTTP is served all the same.
+        What fails here is logged, and costs TLS to the remote only.
         """
-        snapshot = view.snapshot
-        if snapshot.gateway.ca_file != self._ca_file:
-            self._ca_file = snapshot.gateway.ca_file
-            self._authority = _authority(Path(self._ca_file), snapshot.domain) if self._ca_file else None
-            self._contexts.clear()
         try:
-            bundle = trusted_roots(self._folder, snapshot.remote.ca)
+            bundle = trusted_roots(self._folder, view.snapshot.remote.ca)
         except OSError as error:
             _log.error("No remote can be trusted, for the roots cannot be put together: %s", error)
             return
         if ctx.options.ssl_verify_upstream_trusted_ca != bundle:
             ctx.options.update(ssl_verify_upstream_trusted_ca=bundle)
 
-    @property
-    def authority(self) -> Authority | None:
-        """Who issues certificates now; None while there is nobody."""
-        return self._authority
-
     def tls_start_client(self, tls_start: TlsData) -> None:
         """Serves the leaf for the name that the client asked for. Without one, mitmproxy ends the connection."""
-        if self._authority is None:
+        authority = self._authorities.authority
+        if authority is None:
             return
         try:
-            leaf = self._authority.leaf(tls_start.context.client.sni)
+            leaf = authority.leaf(tls_start.context.client.sni)
         except StoresError as error:
             _log.error("%s (%s)", error.message, error.hint)
             return
@@ -93,20 +83,6 @@ class Tls(tlsconfig.TlsConfig):
             known = self._contexts[leaf.names] = (leaf, context_of(leaf))
         tls_start.ssl_conn = SSL.Connection(known[1])
         tls_start.ssl_conn.set_accept_state()
-
-
-def _authority(ca_file: Path, domain: str) -> Authority | None:
-    try:
-        return Authority.load_or_create(ca_folder(ca_file), domain)
-    except StoresError as error:
-        _log.error("%s (%s)", error.message, error.hint)
-        return None
-
-
-def ca_folder(ca_file: Path) -> Path:
-    """The folder of the CA whose root certificate is `ca_file`."""
-    above = ca_file.parent, ca_file.parent.parent
-    return next((folder for folder in above if CaFolder(folder).ca_file == ca_file), ca_file.parent)
 
 
 def context_of(leaf: Leaf) -> SSL.Context:

@@ -47,10 +47,10 @@ class Hosting:
 
     async def tell(self, snapshot: Snapshot) -> None:
         """The newest state of things. Once the first call has returned, publishers can connect."""
+        self._newest.put_nowait(snapshot)
         if not self._listening:
             self._listening = True
             await self._listen(snapshot)
-        self._newest.put_nowait(snapshot)
 
     async def _listen(self, snapshot: Snapshot) -> None:
         if not snapshot.events.port:

@@ -6,16 +6,21 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from certs.authority import CACHE_LIMIT, Authority
 from procman.errors import StoresError
 from proxy_addons.front.client import HTTP1, HTTP2
+
+if TYPE_CHECKING:
+    from certs.authority import Authority
 
 _log = logging.getLogger(__name__)
 
 _ALPN = (HTTP2, HTTP1)
 #: Seconds until the authority is asked again, which renews a leaf long before its end.
 _REMEMBERED = 60.0
+#: Names that are remembered with their contexts, 28 kB each.
+_MOST_NAMES = 256
 
 
 def listening_context(authority: Callable[[], Authority | None]) -> ssl.SSLContext:
@@ -33,7 +38,7 @@ def listening_context(authority: Callable[[], Authority | None]) -> ssl.SSLConte
         now = time.monotonic()
         found = known.get(name)
         if found is None or found[0] is not ca or found[2] < now:
-            if len(known) >= CACHE_LIMIT:
+            if len(known) >= _MOST_NAMES:
                 known.clear()
             found = known[name] = (ca, ca.context_for(name, _ALPN), now + _REMEMBERED)
         return found[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from proxy_addons.decision import LOCAL_ANSWER
@@ -32,13 +33,13 @@ class Front:
     def __init__(
         self,
         current: Current,
-        server: StoresServer,
+        server: Callable[[], Awaitable[StoresServer]],
         verdicts: Verdicts,
         context: ssl.SSLContext,
         answer_timeout: float | None = None,
         takes: Takes = nobody_takes,
     ) -> None:
-        """`server`: mitmproxy's. `context`: for TLS. `answer_timeout`: seconds, instead of the default.
+        """`server` waits for mitmproxy's. `context`: for TLS. `answer_timeout`: seconds, instead of the default.
 
         `takes`: is asked before mitmproxy is, and may answer itself.
         """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front import policy, refusal
@@ -44,7 +44,14 @@ def nobody_takes(*_: object) -> bool:
 class SlowPath:
     """All links."""
 
-    def __init__(self, server: StoresServer, verdicts: Verdicts, clock: Clock, takes: Takes = nobody_takes) -> None:
+    def __init__(
+        self,
+        server: Callable[[], Awaitable[StoresServer]],
+        verdicts: Verdicts,
+        clock: Clock,
+        takes: Takes = nobody_takes,
+    ) -> None:
+        """`server` waits for mitmproxy, which takes longer to import than the front needs to serve."""
         self._server = server
         self._verdicts = verdicts
         self._clock = clock
@@ -81,11 +88,12 @@ class SlowPath:
         return pool
 
     async def _open(self, pool: Pool, problem: Problem | None) -> _Link:
+        server = await self._server()
         ours, theirs = socket.socketpair()
         loop = asyncio.get_running_loop()
         try:
             reader, writer = await _streams(theirs)
-            connection = self._server.accept(reader, writer)
+            connection = server.accept(reader, writer)
             link = _Link(pool, self._failed, connection, self._verdicts)
             link.verdict = problem
             await loop.create_unix_connection(lambda: link, sock=ours)
@@ -93,7 +101,7 @@ class SlowPath:
             ours.close()
             theirs.close()
             raise
-        serving = loop.create_task(self._server.attend(connection))
+        serving = loop.create_task(server.attend(connection))
         self._serving.add(serving)
         serving.add_done_callback(self._serving.discard)
         return link
