@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy import ctx
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HttpStream
 
 from proxy_addons.decision import decision_of
 from proxy_addons.mitm_layer import GatewayHttpLayer
@@ -85,7 +88,11 @@ class Connection(mode_servers.ProxyConnectionHandler):
             self._stop_timer(server.id)
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
-        """A connection that stands needs no limit any more."""
+        """A connection that stands needs no limit any more; while it is decided where to, a client's body waits."""
+        if hook.name == "requestheaders":
+            with self._holding():
+                await super().handle_hook(hook)
+            return
         if hook.name == "server_connected":
             server = hook.args()[0].server
             if not server.tls:
@@ -93,6 +100,24 @@ class Connection(mode_servers.ProxyConnectionHandler):
         elif hook.name == "tls_established_server":
             self._stop_timer(hook.args()[0].conn.id)
         await super().handle_hook(hook)
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Reads nothing from the client: a service may take its time to wake, and mitmproxy keeps all that it has read.
+
+        The socket's buffers fill, then the front's, and then the client waits.
+        """
+        side = self.transports.get(self.client)
+        transport: Any = getattr(side.writer, "transport", None) if side is not None else None
+        if transport is None or transport.is_closing():
+            yield
+            return
+        transport.pause_reading()
+        try:
+            yield
+        finally:
+            if not transport.is_closing():
+                transport.resume_reading()
 
     def end(self) -> None:
         """Closes the client's side; the upstream's follow."""
@@ -136,18 +161,21 @@ class Layers:
 
     def serving(self) -> set[str]:
         """The services that have an open request, WebSockets and tunnels included."""
-        streams = [stream for http in list(self.http) for stream in http.streams.values()]
-        return {_service_of(stream.flow) for stream in streams if TAIL not in stream.flow.metadata}
+        return {_service_of(stream.flow) for stream in self._streams() if TAIL not in stream.flow.metadata}
 
     @property
     def busy(self) -> bool:
         """Whether a request is being answered. A tunnel, a WebSocket, a page's events are none: they have no end."""
-        return any(
-            stream.child_layer is None and TAIL not in stream.flow.metadata
+        return any(stream.child_layer is None and TAIL not in stream.flow.metadata for stream in self._streams())
+
+    def _streams(self) -> list[HttpStream]:
+        """Of connections that are open: what mitmproxy keeps of the others goes when Python collects it."""
+        return [
+            stream
             for http in list(self.http)
             if http.context.client.timestamp_end is None
             for stream in http.streams.values()
-        )
+        ]
 
 
 def _service_of(flow: HTTPFlow) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from whole_system import HTML, WholeSystem
 from workbench import wait_until
@@ -24,7 +27,19 @@ async def answer(reader, writer):
             path = head.split()[1]
             sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             length = int(sizes[0].split()[1]) if sizes else 0
-            body = await reader.readexactly(length)
+            if path == b"/long":
+                await reader.read()
+            if path == b"/socket":
+                writer.write(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+                writer.write(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi")
+                await reader.read()
+            if path == b"/count":
+                left = length
+                while left:
+                    left -= len(await reader.read(min(left, 65536)))
+                body, length = b"%d" % length, 0
+            else:
+                body = await reader.readexactly(length)
             if path == b"/stream":
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
                 writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
@@ -58,6 +73,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSystem]:
     made.service("above", serve, needs=["below"], **facts)
     made.service("slow", f"{serve} wait", **facts)
     made.service("posted", f"{serve} wait", **facts)
+    made.service("heavy", f"{serve} wait", **facts)
     made.service("never", f"{serve} wait", ready_timeout=1, **facts)
     made.service("broken", "web: exit 7", restart="never", **facts)
     made.service("sleepy", serve, idle="1s", **facts)
@@ -124,6 +140,33 @@ def test_what_a_browser_posts_is_held_longer_than_a_look(system: WholeSystem) ->
     connection.close()
 
 
+def test_a_large_body_waits_with_its_client_and_not_in_memory(system: WholeSystem) -> None:
+    size = 96 * 1024 * 1024
+    gateway = psutil.Process(system.status()["gateway"]["pid"])
+    before = gateway.memory_info().rss
+    sent = 0
+    with socket.create_connection(("127.0.0.1", system.port), 30) as client:
+        client.sendall(
+            f"POST /count HTTP/1.1\r\nHost: {system.host('heavy')}\r\nContent-Length: {size}\r\n\r\n".encode()
+        )
+        wait_until(lambda: starts(system, "heavy"), "it is being started")
+        client.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while sent < size:
+                sent += client.send(bytes(min(65536, size - sent)))
+        assert sent < 16 * 1024 * 1024  # the kernel's buffers, and no more
+        assert gateway.memory_info().rss - before < 16 * 1024 * 1024
+        go(system, "heavy")
+        client.settimeout(30)
+        while sent < size:
+            sent += client.send(bytes(min(65536, size - sent)))
+        answer = b""
+        while not answer.endswith(f"\r\n\r\n{size}".encode()):
+            answer += client.recv(1000) or pytest.fail(f"{answer!r}")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert gateway.memory_info().rss - before < 32 * 1024 * 1024
+
+
 def test_a_program_is_told_when_to_come_back_after_the_ready_timeout(system: WholeSystem) -> None:
     began = time.monotonic()
     page = system.get("never")
@@ -156,16 +199,33 @@ def test_requests_keep_it_awake(system: WholeSystem) -> None:
     assert starts(system, "sleepy") == before
 
 
-def test_an_open_event_stream_keeps_it_awake(system: WholeSystem) -> None:
-    connection = system.connect()
-    connection.request("GET", "/stream", headers={"Host": system.host("streaming")})
-    answer = connection.getresponse()
-    assert answer.readline() == b"data: one\n"
-    system.get("sleepy")
-    system.wait_for_states(sleepy="stopped")  # which takes as long, and has no stream
-    assert system.states()["streaming"] == "ready"
-    answer.close()
-    connection.close()
+#: What is asked, and what is heard of it while it is open.
+WEBSOCKET = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+OPEN = {
+    "event stream": (b"GET /stream HTTP/1.1\r\n", b"data: one\n"),
+    "request": (b"GET /long HTTP/1.1\r\n", b""),
+    "WebSocket": (
+        b"GET /socket HTTP/1.1\r\n" + WEBSOCKET,
+        b"\x81\x02hi",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_what_is_open_keeps_it_awake_however_quiet_it_is(system: WholeSystem, kind: str) -> None:
+    head, heard = OPEN[kind]
+    with socket.create_connection(("127.0.0.1", system.port), 30) as client:
+        client.sendall(head + f"Host: {system.host('streaming')}\r\n\r\n".encode())
+        seen = b""
+        while heard not in seen:
+            seen += client.recv(1000) or pytest.fail(f"{seen!r}")
+        system.wait_for_states(streaming="ready")
+        system.get("sleepy")
+        system.wait_for_states(sleepy="stopped")  # which takes as long, and has nothing open
+        assert system.states()["streaming"] == "ready"
     system.wait_for_states(streaming="stopped")
 
 
