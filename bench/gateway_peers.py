@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certs.authority import Authority
+from procman.gateway_process import ALLOCATOR
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
@@ -177,6 +178,7 @@ def gateway(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
     )
     environ = {
         **os.environ,
+        **ALLOCATOR,
         "STORES_CONTROL": f"{folder}/control",
         "STORES_GATEWAY_STATE": f"{folder}/state",
         "STORES_LISTEN": ",".join(

@@ -87,6 +87,7 @@ class Settings:
     repos: Path = Path("..")
     http: int | None = None
     https: int | None = None
+    redirect_to_https: bool = False
     dns: int | None = None
     proxy: str = "auto"
     shell: str = "auto"
@@ -155,6 +156,7 @@ def read(table: Table, root: Path) -> Settings:
         repos=_path(root, table.take("repos", str, "..")),
         http=_port(gateway, "http"),
         https=_port(gateway, "https"),
+        redirect_to_https=gateway.take("redirect_to_https", bool, False),
         dns=_port(dns, "port"),
         proxy=environment.take("proxy", str, "auto", _proxy),
         shell=environment.take("shell", str, "auto", _shell),

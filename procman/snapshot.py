@@ -87,13 +87,17 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """The gateway's ports, the CA that its certificates come from, and its process."""
+    """The gateway's ports, the CA that its certificates come from, and its process.
+
+    `redirect`: whether plain HTTP below the domain is sent to HTTPS.
+    """
 
     http: int = 0
     https: int = 0
     ca_file: str = ""
     pid: int | None = None
     state: State = State.STOPPED
+    redirect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ class Supervisor:
                 self.fixtures.ca_file,
                 gateway.pid if gateway else None,
                 gateway.state if gateway else State.STOPPED,
+                workspace.settings.redirect_to_https,
             ),
             dns=DnsStatus(self.fixtures.dns),
             remote=RemoteStatus(

@@ -17,9 +17,11 @@ from proxy_addons.fallback_page import FallbackPage
 from proxy_addons.forwarded import Forwarded
 from proxy_addons.hop_by_hop import HopByHop
 from proxy_addons.host_routing import HostRouting
+from proxy_addons.https_only import HttpsOnly
 from proxy_addons.idleness import Idleness
 from proxy_addons.loop_guard import LoopGuard
 from proxy_addons.patience import Patience
+from proxy_addons.proxy_pac import ProxyPac
 from proxy_addons.remote_credentials import RemoteCredentials
 from proxy_addons.remote_fallthrough import RemoteFallthrough
 from proxy_addons.remote_guard import RemoteGuard
@@ -52,8 +54,10 @@ def chain(
             Streaming(),  # bodies pass as they come
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
             Verdict(verdicts),  # unless the front has found already that its service does not answer
+            ProxyPac(current),  # asked of the gateway itself, by browsers
             LoopGuard(),  # what comes round for ever ends here
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
+            HttpsOnly(current),  # plain HTTP is sent to HTTPS, where the workspace wants that
             ByHand(current, supervisor, time.monotonic),  # somebody may have started it in an IDE
             Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile
             idleness,  # what was asked for is in use

@@ -60,6 +60,10 @@ class Decision:
         """The same request, answered by a page about `problem`."""
         return dataclasses.replace(self, route=Route.FALLBACK, upstreams=(), problem=problem)
 
+    def answered(self, route: Route) -> Decision:
+        """The same request, answered by the gateway itself."""
+        return dataclasses.replace(self, route=route, upstreams=(), remote=None, problem=None)
+
 
 def decision_of(flow: HTTPFlow) -> Decision | None:
     """What was decided, or None when nothing was: such a request is never sent anywhere."""

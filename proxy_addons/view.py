@@ -56,6 +56,18 @@ class View:
         """Whether `site` is this gateway by the machine's own name, and no service."""
         return site.host in _OWN_NAMES and site.port in self.ports
 
+    def moved(self, site: Site) -> Site | None:
+        """Where a request for `site` is sent, if plain HTTP is not wanted there.
+
+        Below ``localhost`` it is: that is the way without trust in our CA, and browsers take it for safe as it is.
+        """
+        gateway = self.snapshot.gateway
+        domain = self.snapshot.domain
+        if not gateway.redirect or site.scheme != "http" or not gateway.https:
+            return None
+        below = site.host == domain or site.host.endswith(f".{domain}")
+        return Site("https", site.host, gateway.https) if below else None
+
     def decide(self, site: Site) -> Decision:
         """Where a request for `site` goes, at this moment."""
         relative = self.relative(site.host)

@@ -95,8 +95,9 @@ class Dispatch:
             site = Site.of_authority("https" if secure else "http", host.decode("ascii"))
         except ValueError:
             return None
-        decision = self._current.view.decide(site)
-        if not is_plain(decision):
+        view = self._current.view
+        decision = view.decide(site)
+        if not is_plain(decision) or view.moved(site) is not None:
             return None
         pool = self._pools.get(decision.upstreams)
         if pool is None:
