@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from procman import examination, log, plans
+from procman import examination, log_reading, plans
 from procman.attachment import Attachment
 from procman.conversation import Conversation
 from procman.errors import StoresError
@@ -208,7 +208,7 @@ class Control:
         if request.get("follow"):
             return await self._follow(conversation, chosen)
         n = min(int(request.get("n") or _STORED_LINES), _STORED_LINES)
-        for line in log.tail(self._logs, names, n=n, since=float(request.get("since") or 0)):
+        for line in log_reading.tail(self._logs, names, n=n, since=float(request.get("since") or 0)):
             await conversation.tell(line={"at": line.at, "name": line.name, "text": as_text(line.text)})
         return True
 

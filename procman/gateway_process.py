@@ -88,6 +88,7 @@ class GatewayProcess:
             "STORES_CONTROL": str(self._paths.socket),
             "STORES_LISTEN": ",".join(f"{scheme}={FIRST_SOCKET + index}" for index, (scheme, _) in enumerate(sockets)),
             "STORES_GATEWAY_STATE": str(state),
+            "STORES_LOGS": str(self._paths.logs),
             TAG: tag,
         }
         command = shlex.join([sys.executable, "-P", "-O", "-m", "proxy_addons"])

@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     gc.disable()  # until all is imported, which would be looked through for rubbish some forty times
     from proxy_addons.gateway import Place  # noqa: PLC0415 - imports that no wrong command line shall cost
 
-    place = Place(sockets, Path(control), Path(state), chosen.answer_timeout, events)
+    logs = os.environ.get("STORES_LOGS")
+    place = Place(sockets, Path(control), Path(state), chosen.answer_timeout, events, Path(logs) if logs else None)
     place.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(place))

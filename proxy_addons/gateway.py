@@ -41,13 +41,17 @@ _LOOK_AGAIN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this gateway stands: its sockets, its supervisor, its own folder; `events`: the broker's sockets."""
+    """Where this gateway stands: its sockets, its supervisor, its own folder; `events`: the broker's sockets.
+
+    `logs`: where the supervisor keeps what processes write, for the dashboard to read.
+    """
 
     listeners: list[socket.socket]
     control: Path
     state: Path
     answer_timeout: float | None = None
     events: list[socket.socket] = field(default_factory=list)
+    logs: Path | None = None
 
 
 class Gateway:
@@ -66,7 +70,7 @@ class Gateway:
         #: What is behind the front: there a second after it.
         self._mitm: asyncio.Future[Mitm] = asyncio.get_running_loop().create_future()
         context = listening_context(lambda: self._authorities.authority)
-        self._dashboard = Dashboard(self._current, self._supervisor, place.state)
+        self._dashboard = Dashboard(self._current, self._supervisor, place.state, place.logs)
         takes = self._dashboard.takes
         self._front = Front(self._current, self._server, self._verdicts, context, place.answer_timeout, takes)
 

@@ -100,6 +100,22 @@ class Supervisor:
         except (OSError, ValueError) as error:
             raise StoresError(f"The supervisor does not answer: {error}", "stores status") from error
 
+    async def hear(self, targets: list[str]) -> AsyncGenerator[dict[str, Any], None]:
+        """What some processes write, as the control socket tells it: ``begins`` once, then each ``line``, ``missed``.
+
+        Raises `StoresError` when it cannot go on.
+        """
+        question = {"verb": "logs", "targets": targets, "follow": True}
+        try:
+            async with self._connection(question) as (reader, _):
+                while line := await reader.readline():
+                    told = json.loads(line)
+                    if "error" in told:
+                        raise StoresError(told["error"].get("message", ""), told["error"].get("hint", ""))
+                    yield told
+        except (OSError, ValueError) as error:
+            raise StoresError(f"The supervisor does not answer: {error}", "stores status") from error
+
     async def start(self, service: str, *, again: bool = False) -> None:
         """Starts a service and what it needs; `again`: anew, if it runs. Returns when it is ready, however long.
 

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import http.client
-import json
+import time
 from collections.abc import Iterator
-from typing import Any
 
+import psutil
 import pytest
-from workbench import Site
-
-
-class Page:
-    """Asks the dashboard of a site that runs, as a program does, or as a browser would."""
-
-    def __init__(self, site: Site) -> None:
-        status = site.status()
-        self.port = int(status["gateway"]["http"])
-        self.host = f"stores.localhost:{self.port}"
-        self.token = next(site.folder.glob("state/stores/workspaces/*/gateway/dashboard.token")).read_text().strip()
-
-    def ask(self, method: str, path: str, body: Any = None, **fields: str) -> tuple[int, Any, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"Host": self.host} | {name.replace("_", "-"): value for name, value in fields.items()}
-        data = None
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-            data = json.dumps(body)
-        connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        read = answer.read()
-        connection.close()
-        kind = answer.headers.get("Content-Type", "")
-        return answer.status, json.loads(read) if "json" in kind else read, dict(answer.headers)
-
-    def get(self, path: str) -> Any:
-        status, told, _ = self.ask("GET", path, Authorization=f"Bearer {self.token}")
-        assert status == 200, told
-        return told
+from dashboard_page import Page
+from workbench import Site, wait_until
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
-    made.program("shop.py", "import http.server, os\nhttp.server.test(port=int(os.environ['PORT']))\n")
+    made.program(
+        "shop.py",
+        r"""
+        import http.server, os
+        print("\x1b[31mred\x1b[0m")
+        http.server.test(port=int(os.environ["PORT"]))
+        """,
+    )
     made.service("shop", "web: python3 shop.py\n")
     try:
         made.ok("up", "-d")
@@ -81,3 +59,84 @@ def test_the_page_is_served_with_a_policy_that_lets_nothing_else_in(page: Page) 
     assert "unsafe" not in headers["Content-Security-Policy"]
     again, body, _ = page.ask("GET", "/", If_None_Match=headers["ETag"])
     assert (again, body) == (304, b"")
+
+
+def test_a_service_is_stopped_and_started_and_the_stream_tells_of_it(page: Page) -> None:
+    with page.stream("topics=services") as events:
+        name, told = next(events)
+        assert (name, told["services"][0]["state"]) == ("services", "ready")
+        done = page.post("/api/v1/services/stop", {"targets": ["shop"]})
+        assert done["processes"][0]["state"] == "stopped"
+        changes = (change["services"][0]["state"] for name, change in events if "services" in change)
+        assert any(state == "stopped" for state in changes)
+        page.post("/api/v1/services/start", {"targets": ["shop"]})
+        assert any(state == "ready" for state in changes)
+
+
+def test_what_cannot_be_started_is_said_in_the_supervisors_words(page: Page) -> None:
+    status, told, _ = page.ask(
+        "POST", "/api/v1/services/start", {"targets": ["shpo"]}, Authorization=f"Bearer {page.token}"
+    )
+    assert status == 409
+    assert "shpo" in told["detail"]
+    assert told["hint"]
+
+
+def meters(site: Site) -> list[psutil.Process]:
+    return [one for one in site.ours() if "procman.cost_stream" in " ".join(one.cmdline())]
+
+
+def test_costs_are_measured_while_somebody_looks_and_no_longer(page: Page, site: Site) -> None:
+    assert meters(site) == []
+    with page.stream("topics=metrics") as events:
+        name, told = next(events)
+        assert name == "metrics"
+        assert told["costs"]["shop.web"]["memory"] > 1_000_000
+        assert {"gateway", "stores"} <= told["costs"].keys()
+        assert len(meters(site)) == 1
+    wait_until(lambda: meters(site) == [], "the meter has ended")
+
+
+def test_logs_are_told_page_by_page_and_followed_without_a_gap(page: Page, site: Site) -> None:
+    with page.stream("topics=logs&targets=shop") as events:
+        name, begin = next(events)
+        assert name == "logs-begin"
+        before = page.get(f"/api/v1/logs?targets=shop&before={begin['cursor']}")
+        assert "\x1b[31mred\x1b[0m" in [line["text"] for line in before["lines"]]
+        assert before["before"] is None
+        page.post("/api/v1/services/restart", {"targets": ["shop"]})
+        name, told = next(events)
+        assert (name, told["missed"]) == ("logs", 0)
+        lines = told["lines"]
+        while "\x1b[31mred\x1b[0m" not in [line["text"] for line in lines]:
+            lines += next(events)[1]["lines"]
+    found = page.get("/api/v1/logs?targets=shop&q=RED&limit=1")
+    assert found["lines"][0]["text"] == "\x1b[31mred\x1b[0m"
+    assert found["lines"][0]["name"] == "shop.web"
+    assert found["lines"][0]["at"] == pytest.approx(time.time(), abs=60)
+
+
+def test_all_logs_are_followed_the_gateways_too(page: Page) -> None:
+    with page.stream("topics=logs") as events:
+        assert next(events)[0] == "logs-begin"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/logs?limit=0", "limit: 0 is not from 1 to 5000"),
+        ("/api/v1/logs?limit=many", "limit: 'many' is not an integer"),
+        ("/api/v1/logs?before=%3F", "before: that is no cursor of a page"),
+        ("/api/v1/logs?lines=3", "lines: there is no such parameter here; there is: targets, limit, before, q"),
+        ("/api/v1/stream?topics=gossip", "topics[0]: 'gossip' is none of findings, logs, metrics, services"),
+    ],
+)
+def test_a_wrong_argument_is_named(page: Page, path: str, said: str) -> None:
+    status, told, _ = page.ask("GET", path, Authorization=f"Bearer {page.token}")
+    assert status == 400
+    assert told["detail"].startswith(said)
+
+
+def test_the_doctors_findings_are_told(page: Page) -> None:
+    told = page.get("/api/v1/findings")
+    assert {"resolver", "port", "gateway"} <= {one["link"] for one in told["findings"]}

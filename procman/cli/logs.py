@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from procman import client, log
+from procman import client, log_reading
 from procman.cli import render
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
@@ -84,7 +84,7 @@ class Wanted:
     after: float
     pattern: re.Pattern[str] | None
 
-    def of(self, lines: Iterable[log.Line]) -> Iterator[dict[str, Any]]:
+    def of(self, lines: Iterable[log_reading.Line]) -> Iterator[dict[str, Any]]:
         """Those of `lines` that are wanted; `lines` are the last ones already where all of them match."""
         told: Iterator[dict[str, Any]] = (
             {"at": line.at, "name": line.name, "text": line.text.decode("utf-8", "surrogateescape")} for line in lines
@@ -112,7 +112,7 @@ def _stored(
 ) -> None:
     """What stands in the files: read here, so that it costs the supervisor nothing."""
     count = wanted.count if wanted.pattern is None else None
-    for line in wanted.of(log.tail(place.paths.logs, names, n=count, since=wanted.after, until=until)):
+    for line in wanted.of(log_reading.tail(place.paths.logs, names, n=count, since=wanted.after, until=until)):
         show(line)
 
 

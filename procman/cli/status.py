@@ -13,7 +13,7 @@ from procman import client, overview
 from procman.cli import status_table
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
-from procman.cli.place import Place, here
+from procman.cli.place import Place, here, names
 from procman.cost import Meter
 from procman.errors import StoresError
 from procman.overview import Overview
@@ -58,19 +58,42 @@ def status(
         raise typer.Exit(3)
 
 
-def open_(name: Annotated[str, typer.Argument(help="The service.")]) -> None:
-    """Open a service's URL in the browser.
+def open_(
+    name: Annotated[
+        str | None, typer.Argument(help="The service; none: the dashboard.", autocompletion=names, show_default=False)
+    ] = None,
+    dashboard: Annotated[bool, option("--dashboard", help="The page that shows and steers everything.")] = False,
+    token: Annotated[bool, option("--token", help="Print what opens its HTTP API to programs, instead.")] = False,
+) -> None:
+    """Open the dashboard, or a service's URL, in the browser.
+
+    The dashboard's link signs the browser in. It is good once, for a minute.
 
     For example:
+      stores open                    the dashboard
       stores open netshop
+      curl -H "Authorization: Bearer $(stores open --token)" http://stores.localhost:8080/api/v1/services
     """
     place = here()
+    if name is None or dashboard or token:
+        from procman.dashboard_client import DashboardClient  # noqa: PLC0415 (http and ssl, only here)
+
+        asking = DashboardClient(place.paths)
+        if token:
+            typer.echo(asking.token())
+            return
+        _show(asking.link())
+        return
     place.workspace().service(name)
     service = snapshot(place).service(name)
     if service is None or not service.urls:
         raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
-    typer.echo(service.urls[0])
-    webbrowser.open(service.urls[0])
+    _show(service.urls[0])
+
+
+def _show(url: str) -> None:
+    typer.echo(url)
+    webbrowser.open(url)
 
 
 class View:

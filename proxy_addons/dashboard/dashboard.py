@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 from proxy_addons.dashboard import openapi
 from proxy_addons.dashboard.admission import Admission
 from proxy_addons.dashboard.api import Api
+from proxy_addons.dashboard.findings import Doctor
 from proxy_addons.dashboard.guard import Guard
+from proxy_addons.dashboard.logs import SEARCH, TARGETS, Logs
 from proxy_addons.dashboard.message import Request, Response
+from proxy_addons.dashboard.metrics import Metrics
 from proxy_addons.dashboard.services import Services
 from proxy_addons.dashboard.session import Sessions
 from proxy_addons.dashboard.static_files import StaticFiles
@@ -29,17 +32,24 @@ NAME: Final = "stores"
 class Dashboard:
     """`takes` a request, or does not. Costs nothing but its memory while nobody looks."""
 
-    def __init__(self, current: Current, supervisor: Supervisor, state: Path) -> None:
-        """`state`: the gateway's folder, where the token is kept."""
+    def __init__(self, current: Current, supervisor: Supervisor, state: Path, logs: Path | None) -> None:
+        """`state`: the gateway's folder, where the token is kept; `logs`: the supervisor's."""
         self._current = current
         sessions = Sessions(state)
         self._guard = Guard(sessions)
         self._files = StaticFiles()
         services = Services(current, supervisor)
-        stream = Stream({"services": services.follow}, {})
+        written, doctor = Logs(current, supervisor, logs), Doctor(current)
+        topics = {
+            "services": services.follow,
+            "metrics": Metrics(current).follow,
+            "logs": written.follow,
+            "findings": doctor.follow,
+        }
+        stream = Stream(topics, {"targets": TARGETS, "q": SEARCH})
         admission = Admission(sessions, lambda: openapi.document(self.api.operations))
-        rows = [*admission.operations(), *services.operations(), *stream.operations()]
-        self.api = Api(self._guard, rows)
+        parts = (admission, services, written, doctor, stream)
+        self.api = Api(self._guard, [row for part in parts for row in part.operations()])
         self._visitors: set[Visitor] = set()
 
     def takes(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> bool:  # noqa: FBT001 - as in `Exchange.send`

@@ -117,6 +117,10 @@ def parsed(schema: Schema, written: str, at: str) -> Any:
     """A query's text as what `schema` says; a list has commas. Raises ``ValueError``."""
     value: Any = written
     kind = schema["type"]
+    if kind == "array":
+        value = [
+            parsed(schema["items"], part, f"{at}[{index}]") for index, part in enumerate(written.split(",")) if part
+        ]
     try:
         if kind == "integer":
             value = int(written)
@@ -124,8 +128,6 @@ def parsed(schema: Schema, written: str, at: str) -> Any:
             value = float(written)
         elif kind == "boolean":
             value = {"true": True, "1": True, "": True, "false": False, "0": False}[written]
-        elif kind == "array":
-            value = [parsed(schema["items"], part, at) for part in written.split(",") if part]
     except (ValueError, KeyError):
         raise ValueError(f"{at}: {_shown(written)} is not {_a([kind])}") from None
     check(schema, value, at)
