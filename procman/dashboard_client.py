@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from procman import client
+from procman import client, dashboard_token
 from procman.errors import StoresError
 from procman.paths import Paths
 from procman.roster import GATEWAY
@@ -29,13 +29,13 @@ class DashboardClient:
         self._snapshot = Snapshot.from_json(client.answer(paths, "status"))
 
     def token(self) -> str:
-        """What opens the API to programs. Raises `StoresError` where the gateway has made none."""
-        file = self._paths.state / GATEWAY / "dashboard.token"
+        """What opens the API to programs. Raises `StoresError` where it cannot be had."""
+        folder = self._paths.state / GATEWAY
         try:
-            return file.read_text().strip()
+            return dashboard_token.kept(folder)
         except OSError as error:
             raise StoresError(
-                f"{file} cannot be read: {error.strerror}", "The gateway makes it: stores restart gateway"
+                f"{folder / dashboard_token.FILE} cannot be read: {error.strerror}", "It has to be yours: ls -l it"
             ) from error
 
     def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:

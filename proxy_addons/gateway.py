@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.authorities import Authorities
 from proxy_addons.beside import imported
-from proxy_addons.dashboard.dashboard import Dashboard
+from proxy_addons.dashboard.door import Door
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.idleness import Idleness, Use
@@ -26,6 +26,7 @@ from proxy_addons.view import Current, View
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
+    from proxy_addons.dashboard.dashboard import Dashboard
     from proxy_addons.events.hosting import Hosting
     from proxy_addons.mitm_master import Mitm
     from proxy_addons.mitm_server import StoresServer
@@ -70,7 +71,7 @@ class Gateway:
         #: What is behind the front: there a second after it.
         self._mitm: asyncio.Future[Mitm] = asyncio.get_running_loop().create_future()
         context = listening_context(lambda: self._authorities.authority)
-        self._dashboard = Dashboard(self._current, self._supervisor, place.state, place.logs)
+        self._dashboard = Door(self._current, self._make_dashboard)
         takes = self._dashboard.takes
         self._front = Front(self._current, self._server, self._verdicts, context, place.answer_timeout, takes)
 
@@ -119,6 +120,11 @@ class Gateway:
             self._current, self._supervisor, self._verdicts, self._idleness, give_up, self._place.answer_timeout
         )
         return steps
+
+    def _make_dashboard(self) -> Dashboard:
+        from proxy_addons.dashboard.dashboard import Dashboard  # noqa: PLC0415 - 30 ms that only a visitor needs
+
+        return Dashboard(self._current, self._supervisor, self._place.state, self._place.logs)
 
     async def _server(self) -> StoresServer:
         return (await asyncio.shield(self._mitm)).server

@@ -42,8 +42,9 @@ def test_a_program_with_the_token_is_told_what_runs(page: Page, site: Site) -> N
     assert [one["name"] for one in told["services"]] == ["shop"]
 
 
-def test_the_token_is_its_users_alone(site: Site) -> None:
+def test_the_token_is_its_users_alone(page: Page, site: Site) -> None:
     file = next(site.folder.glob("state/stores/workspaces/*/gateway/dashboard.token"))
+    assert file.read_text().strip() == page.token
     assert file.stat().st_mode & 0o777 == 0o600
 
 

@@ -20,7 +20,9 @@ GROUND = {
     "procman.conflicts",
     *(f"procman.{name}" for name in ("routes", "paths", "state", "snapshot")),
     *(f"procman.{name}" for name in ("subscription", "event_settings")),
-    *(f"procman.{name}" for name in ("log", "log_reading")),  # the page reads the files, as the command does
+    *(
+        f"procman.{name}" for name in ("log", "log_reading", "dashboard_token")
+    ),  # the page reads the files, as the command does
     *(f"procman.{name}" for name in ("span", "identity", "api_route", "authorizer_settings", "authorizer_choice")),
 }
 

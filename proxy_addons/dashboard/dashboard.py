@@ -1,9 +1,9 @@
-"""The dashboard as a whole: asked by the front before mitmproxy is, for what is asked under its own two names."""
+"""The dashboard as a whole: its parts, their rows in the API's table, their topics on the stream."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from proxy_addons.dashboard import openapi
 from proxy_addons.dashboard.admission import Admission
@@ -19,18 +19,15 @@ from proxy_addons.dashboard.static_files import StaticFiles
 from proxy_addons.dashboard.stream import Stream
 from proxy_addons.dashboard.visitor import Visitor
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.view import LOCALHOST, Current
+from proxy_addons.view import Current
 
 if TYPE_CHECKING:
     from proxy_addons.front.exchange import Asker
     from proxy_addons.front.exchange import Request as FrontRequest
 
-#: Its host below the domain, and below ``localhost``. No service can have it (`procman.conflicts`).
-NAME: Final = "stores"
-
 
 class Dashboard:
-    """`takes` a request, or does not. Costs nothing but its memory while nobody looks."""
+    """Does nothing of itself: what nobody listens to is neither measured nor noted."""
 
     def __init__(self, current: Current, supervisor: Supervisor, state: Path, logs: Path | None) -> None:
         """`state`: the gateway's folder, where the token is kept; `logs`: the supervisor's."""
@@ -52,18 +49,12 @@ class Dashboard:
         self.api = Api(self._guard, [row for part in parts for row in part.operations()])
         self._visitors: set[Visitor] = set()
 
-    def takes(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> bool:  # noqa: FBT001 - as in `Exchange.send`
-        """Whether it is asked here: then it answers."""
-        if request.host is None or request.target[:1] != b"/" or request.upgrade:
-            return False
-        host = request.host.lower().partition(b":")[0].removesuffix(b".")
-        if host not in {f"{NAME}.{self._current.view.snapshot.domain}".encode(), f"{NAME}.{LOCALHOST}".encode()}:
-            return False
+    def visit(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
+        """Answers a request to one of its names."""
         visitor = Visitor(request, asker, self._answer)
         self._visitors.add(visitor)
         visitor.on_end = self._visitors.discard
         visitor.send(data, ended)
-        return True
 
     async def _answer(self, request: Request) -> Response:
         if request.path.startswith("/api/"):

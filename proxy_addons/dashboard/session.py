@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from pathlib import Path
 from typing import Final
 
-FILE: Final = "dashboard.token"
+from procman.dashboard_token import kept
 
 #: Seconds for a browser to come with its ticket: it may have to be started first.
 TICKET_LIFE: Final = 60
@@ -30,7 +29,7 @@ class Sessions:
 
     def __init__(self, folder: Path) -> None:
         """`folder`: where the token is kept, readable by its owner alone. Raises ``OSError``."""
-        self._token = _kept(folder / FILE)
+        self._token = kept(folder)
         self._tickets: dict[str, float] = {}
         #: Cookies know no ports: a second workspace of the same domain must have another name.
         self._name = f"stores-{hashlib.sha256(self._token.encode()).hexdigest()[:8]}"
@@ -84,20 +83,3 @@ class Sessions:
 
     def _sign(self, what: str) -> str:
         return hmac.new(self._token.encode(), what.encode(), hashlib.sha256).hexdigest()
-
-
-def _kept(file: Path) -> str:
-    """The token, made at the first call of all."""
-    try:
-        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        token = file.read_text().strip()
-        if token:
-            file.chmod(0o600)
-            return token
-        file.unlink()  # its writer was killed, or the disk was full
-        return _kept(file)
-    with os.fdopen(number, "w") as writing:
-        token = secrets.token_urlsafe(32)
-        writing.write(f"{token}\n")
-    return token

@@ -18,7 +18,7 @@ class Page:
         status = site.status()
         self.port = int(status["gateway"]["http"])
         self.host = f"stores.localhost:{self.port}"
-        self.token = next(site.folder.glob("state/stores/workspaces/*/gateway/dashboard.token")).read_text().strip()
+        self.token = site.ok("open", "--token").strip()
 
     def ask(self, method: str, path: str, body: Any = None, **fields: str) -> tuple[int, Any, dict[str, str]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
