@@ -10,11 +10,13 @@ from mitmproxy.http import Headers, Response
 
 from procman.errors import StoresError
 from procman.snapshot import Findings
+from proxy_addons import farewell
 from proxy_addons.acceptance import Form, form_of, language_of
 from proxy_addons.cause import EXAMINED, refine
 from proxy_addons.decision import Decision, decide, decision_of
 from proxy_addons.diagnosis import Look, diagnose
-from proxy_addons.page import security_policy, write
+from proxy_addons.mitm_stream import FAREWELL
+from proxy_addons.page import one_line, security_policy, write
 from proxy_addons.problem import Code, Problem
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tail import LINES
@@ -56,23 +58,22 @@ class FallbackPage:
 
     async def _page(self, flow: HTTPFlow, decision: Decision) -> Response:
         problem = decision.problem or Problem(Code.FAULT)
-        websocket = bool(flow.request.headers.get("upgrade"))
-        findings: Findings | None = None
-        if not websocket:
-            findings = await self._findings(decision, problem)
-            problem = self._refined(decision, problem, findings)
-            decision = decision.failed(problem)
+        findings = await self._findings(decision, problem)
+        problem = self._refined(decision, problem, findings)
+        decision = decision.failed(problem)
         headers = Headers(Cache_Control="no-store", Vary="Accept, Accept-Language")
         if problem.retry_after is not None:
             headers["Retry-After"] = str(problem.retry_after)
-        if websocket:
-            return Response.make(problem.status, b"", headers)
         form = form_of(flow.request.headers.get("accept", ""))
         language = words(language_of(flow.request.headers.get("accept-language", ""), LANGUAGES))
         look = Look(await self._log(decision) if form is not Form.TEXT else (), findings or Findings())
         head = flow.request.method == "HEAD"
         request = ("GET" if head else flow.request.method, flow.request.path)  # one page for both, RFC 9110, 9.3.2
         diagnosis = diagnose(decision, self._current.view, language, request, look)
+        if farewell.applies(flow.request):
+            await asyncio.sleep(farewell.PAUSE)
+            flow.metadata[FAREWELL] = farewell.close_frame(problem.status, one_line(diagnosis))
+            return farewell.agreement(flow.request, headers)
         body = write(diagnosis, form, language)
         headers["Content-Type"] = f"{form}; charset=utf-8" if form is not Form.PROBLEM else str(form)
         headers["Content-Language"] = language.language

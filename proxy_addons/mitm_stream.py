@@ -37,6 +37,8 @@ from proxy_addons.problem import Problem
 
 #: Keys of `flow.metadata`: the request line named a whole URL; the answer took too long; CONNECT's way.
 ABSOLUTE_FORM, TIMED_OUT, TUNNEL, EXPECT = "stores.absolute", "stores.timed-out", "stores.tunnel", "stores.expect"
+#: What follows an answer of ours that opens a WebSocket: its end.
+FAREWELL = "stores.farewell"
 #: An answer of ours that has no end, and its next piece.
 TAIL, CHUNK = "stores.tail", "stores.chunk"
 
@@ -149,6 +151,9 @@ class GatewayStream(HttpStream):
 
     def send_response(self, already_streamed: bool = False) -> Commands:  # noqa: FBT001, FBT002 - mitmproxy's
         """Also one of ours that goes on until its client leaves (server-sent events)."""
+        if FAREWELL in self.flow.metadata:
+            yield from self._send_farewell(self.flow.metadata[FAREWELL])
+            return
         if TAIL not in self.flow.metadata:
             yield from super().send_response(already_streamed)
             return
@@ -156,6 +161,15 @@ class GatewayStream(HttpStream):
         self.server_state = self.state_done
         if self.client_state == self.state_done:
             yield from self.flow_done()
+
+    def _send_farewell(self, frame: bytes) -> Commands:
+        client = self.context.client
+        assert self.flow.response is not None
+        yield SendHttp(ResponseHeaders(self.stream_id, self.flow.response, end_stream=False), client)
+        yield SendHttp(ResponseData(self.stream_id, frame), client)
+        self.server_state, self.flow.live = self.state_done, False
+        yield DropStream(self.stream_id)
+        yield commands.CloseConnection(client)
 
     def _send_tail(self) -> Commands:
         client = self.context.client

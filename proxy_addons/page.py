@@ -84,6 +84,11 @@ def three_lines(diagnosis: Diagnosis) -> str:
     return "".join(f"{_printable(line)}\n" for line in lines if line)
 
 
+def one_line(diagnosis: Diagnosis) -> str:
+    """What is wrong, and what to type."""
+    return _printable(": ".join((diagnosis.title, *(command.line for command in diagnosis.commands[:1]))))
+
+
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else " " for character in line)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
+from dataclasses import replace
 
 import pytest
 import websockets
 from websockets.asyncio.server import serve
 from websockets.sync.client import connect
 
+from procman.state import State
 from tests.gateway_world import REMOTE_DOMAIN, free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
@@ -77,13 +79,56 @@ def test_a_remote_is_reached_by_its_own_name_and_origin(world):
         world.tell(remote=world.first.remote)
 
 
-def test_a_handshake_that_cannot_be_served_gets_the_status_and_no_page(world):
-    world.tell(service("chat", port=free_port()))
+def test_a_programs_handshake_that_cannot_be_served_gets_the_status_and_three_lines(world):
+    world.tell(service("chat", state=State.STOPPED, remote=None))
     with world.socket("http") as plain, pytest.raises(websockets.InvalidStatus) as refused:
         connect(f"ws://chat.localhost:{world.http}/", sock=plain)
-    assert refused.value.response.status_code == 502
-    assert refused.value.response.headers["X-Stores-Route"] == "fallback"
-    assert refused.value.response.body == b""
+    answer = refused.value.response
+    assert (answer.status_code, answer.headers["X-Stores-Route"]) == (503, "fallback")
+    assert b"chat is not running" in answer.body
+    assert b"stores start chat" in answer.body
+
+
+def closed(world, host="chat", **more):
+    """How a browser's WebSocket ends, to which nobody answers."""
+    origin = f"http://{host}.localhost:{world.http}"
+    with world.socket("http") as plain:
+        with connect(f"ws://{host}.localhost:{world.http}/", sock=plain, origin=origin, **more) as client:
+            assert client.response.headers["X-Stores-Route"] == "fallback"
+            with pytest.raises(websockets.ConnectionClosed):
+                client.recv(20)
+        return client
+
+
+def test_a_browsers_socket_is_closed_with_the_reason_which_a_refusal_would_keep_from_it(world):
+    world.tell(service("chat", state=State.STOPPED, remote=None), service("gone", port=free_port(), remote=None))
+    client = closed(world, subprotocols=["vite-hmr", "other"])
+    assert (client.close_code, client.close_reason) == (1013, "chat is not running: stores start chat")
+    assert client.subprotocol == "vite-hmr"
+    client = closed(world, "gone")
+    assert (client.close_code, "gone" in client.close_reason) == (1014, True)
+    client = closed(world, "unknown")
+    assert (client.close_code, "unknown" in client.close_reason) == (1008, True)
+    world.tell(service("chat", remote=f"https://chat.prod.{REMOTE_DOMAIN}"), remote=prod(world))
+    client = closed(world, additional_headers={"Accept-Language": "ja"})
+    assert client.close_code == 1008
+    assert "chat" in client.close_reason
+    assert len(client.close_reason.encode()) <= 123
+    world.tell(remote=world.first.remote)
+
+
+def prod(world):
+    return replace(world.first.remote, forbid=("*.prod.*",))
+
+
+def test_a_browsers_socket_over_tls_is_closed_with_the_reason_too(world):
+    world.tell(service("chat", state=State.STOPPED, remote=None))
+    name = "chat.local.example.com"
+    context, plain = world.client_context(), world.socket("http", port=world.https)
+    with plain, connect(f"wss://{name}:{world.https}/", sock=plain, ssl=context, origin=f"https://{name}") as client:
+        with pytest.raises(websockets.ConnectionClosed):
+            client.recv(20)
+        assert client.close_code == 1013
 
 
 def test_a_socket_that_the_client_closes_is_closed_at_the_service(world, chat):

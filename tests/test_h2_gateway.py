@@ -317,6 +317,20 @@ def test_a_websocket_of_a_remote_is_answered(world, peer, origin):
     assert peer.answer(1)[0] == 502  # the remote here speaks none, and answers 200
 
 
+def test_a_browsers_websocket_over_a_stream_is_closed_with_the_reason(peer, chat):
+    head = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"https"), (b":path", b"/x")]
+    fields = [(b":authority", b"nobody.localhost"), (b"sec-websocket-version", b"13"), (b"origin", b"https://a.test")]
+    peer.send(headers(1, [*head, *fields], wire.END_HEADERS))
+    frames = peer.until(lambda kind, *_: kind == wire.HEADERS)
+    assert dict(peer.fields(frames[-1][3]))[b":status"] == b"200"
+    text = peer.until(lambda kind, *_: kind == wire.DATA)[-1][3]
+    assert (text[0], int.from_bytes(text[2:4], "big")) == (0x88, 1008)
+    assert b"nobody" in text
+    goodbye = Frame(Opcode.CLOSE, text[2:4]).serialize(mask=True)
+    peer.send(data(1, goodbye), headers(3, asking(b"/")))
+    assert peer.answer(3)[0] == 200  # on the same connection
+
+
 def test_a_restart_ends_connections_in_good_manners(tmp_path, monkeypatch):
     monkeypatch.setenv("STORES_FRONT", "1")
     world = World(tmp_path)

@@ -113,6 +113,15 @@ def test_the_button_starts_it_the_output_goes_on_and_the_answer_comes_by_itself(
     assert [text for text in tab.complaints() if "503" not in text and "favicon" not in text] == []
 
 
+def test_a_script_is_told_why_its_web_socket_is_closed(waiting: WholeSystem, tab: Tab) -> None:
+    tab.open(f"http://{waiting.host('slow')}/.stores/nothing")
+    ended = tab.run(
+        f"new Promise((told) => {{ new WebSocket('ws://{waiting.host('slow')}/live', ['vite-hmr']).onclose = "
+        "(event) => told([event.code, event.reason, event.wasClean]) })"
+    )
+    assert ended == [1013, "slow is not running: stores start slow", True]
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(("language", "title"), [("en", "slow is not running"), ("ja", "slow\xa0は起動していません")])
 def test_nothing_of_the_page_is_cut_off(waiting: WholeSystem, tab: Tab, width: int, language: str, title: str) -> None:
