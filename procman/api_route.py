@@ -11,8 +11,9 @@ from procman.identity import is_scope
 from procman.table import Table
 
 AUTHS = ("required", "optional", "none")
-#: Segments of unreserved characters (RFC 3986, section 2.3), so that no two spellings of one prefix exist.
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+#: Segments of unreserved characters (RFC 3986, section 2.3), so that no two spellings of one prefix exist; none begins
+#: with a dot, as dot segments and the gateway's own paths do.
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ApiRoute:
 def read(table: Table, name: str) -> ApiRoute | None:
     """The route in the table of the service `name`; None where it has none. Mistakes are noted in the table."""
     prefix = table.take("route", str, "")
-    if "route" in table.values and not _is_prefix(prefix):
+    if "route" in table.values and not _PREFIX.fullmatch(prefix):
         table.wrong("route", f'"{prefix}" is not a route', f'Whole segments, as: route = "/{name}"')
     route = ApiRoute(
         prefix=prefix,
@@ -57,14 +58,11 @@ def read(table: Table, name: str) -> ApiRoute | None:
     for scope in route.scopes:
         if not is_scope(scope):
             table.wrong("scopes", f'"{scope}" is not a scope', 'One text each: scopes = ["org:read"]')
-    if route.scopes and route.auth == "none":
-        table.wrong("scopes", 'nobody is asked for scopes where auth = "none"', 'Take them out, or: auth = "required"')
+    if route.scopes and route.auth != "required":
+        problem = f'nobody needs scopes where auth = "{route.auth}"'
+        table.wrong("scopes", problem, 'Take them out, or: auth = "required"')
     if not prefix:
         for key in ("strip_prefix", "auth", "scopes"):
             if key in table.values:
                 table.wrong(key, f"{key} says nothing without a route", f'For example: route = "/{name}"')
     return route if prefix else None
-
-
-def _is_prefix(text: str) -> bool:
-    return bool(_PREFIX.fullmatch(text)) and not {".", ".."} & set(text.split("/"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,7 +34,8 @@ class AuthorizerSettings:
 
     `default`: who calls when nothing says so; empty: nobody. `issuer`, `audience`: empty for the ones that follow from
     the domain (`issuer_for`, `audience_for`). `headers`: name to template (``"{sub}"``), None for those of the preset.
-    `url`, `timeout`, `response_headers`: the external authorizer of mode ``http``.
+    `url`, `timeout`, `response_headers`: the external authorizer of mode ``http``. `remote`: the remote API gateway's
+    origin (`remote_for`).
     """
 
     mode: str = "dummy"
@@ -48,7 +49,8 @@ class AuthorizerSettings:
     preset: str = ""
     url: str = ""
     timeout: float = 5.0
-    response_headers: tuple[str, ...] = field(default=())
+    response_headers: tuple[str, ...] = ()
+    remote: str = ""
 
     def issuer_for(self, domain: str) -> str:
         """``iss`` of our tokens."""
@@ -57,6 +59,10 @@ class AuthorizerSettings:
     def audience_for(self, domain: str) -> str:
         """``aud`` of our tokens, and the one that a caller's token must name."""
         return self.audience or f"https://api-gateway.{domain}"
+
+    def remote_for(self, remote_domain: str) -> str:
+        """The origin of the remote API gateway; empty where there is no remote."""
+        return self.remote or (f"https://api-gateway.{remote_domain}" if remote_domain else "")
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -83,6 +89,7 @@ def read(table: Table) -> AuthorizerSettings:
         url=table.take("url", str, "", _url),
         timeout=_span(table, "timeout", "5s"),
         response_headers=table.texts("response_headers", ()),
+        remote=table.take("remote", str, "", _origin).rstrip("/"),
     )
     table.any("headers")
     for name in settings.response_headers:
@@ -91,7 +98,9 @@ def read(table: Table) -> AuthorizerSettings:
     return settings
 
 
-def unclear(settings: AuthorizerSettings, identities: Mapping[str, Identity]) -> Iterator[tuple[str, str, str]]:
+def unclear(
+    settings: AuthorizerSettings, identities: Mapping[str, Identity], remote_domain: str
+) -> Iterator[tuple[str, str, str]]:
     """What can be wrong once all files are laid over each other: key, problem and mend."""
     for key, value, words in (
         ("default", settings.default, ("", NOBODY)),
@@ -105,6 +114,9 @@ def unclear(settings: AuthorizerSettings, identities: Mapping[str, Identity]) ->
             "the mode http asks an authorizer, and none is named",
             'Name it: url = "http://127.0.0.1:9000/auth"',
         )
+    if settings.mode in {"remote", "mixed"} and not settings.remote_for(remote_domain):
+        mend = 'Name it: remote = "https://api-gateway.remote.example.com"'
+        yield "mode", f"the mode {settings.mode} asks the remote API gateway, and there is no remote", mend
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
@@ -122,7 +134,9 @@ def _span(table: Table, key: str, default: str) -> float:
 
 def _url(value: str) -> str:
     parts = urlsplit(value)
-    fits = not value or (parts.scheme in {"http", "https"} and parts.hostname and not parts.fragment)
+    fits = not value or (
+        parts.scheme in {"http", "https"} and parts.hostname and not parts.fragment and not parts.username
+    )
     return "" if fits else f'"{value}" is not a URL like http://127.0.0.1:9000/auth'
 
 

@@ -166,7 +166,7 @@ def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None
 def _between_files(chosen: Settings, tables: Sequence[Table]) -> list[Mistake]:
     """What no settings file can know alone, at the place where the key is set; the strongest file comes first."""
     found = []
-    for key, problem, mend in authorizer_settings.unclear(chosen.authorizer, chosen.identities):
+    for key, problem, mend in authorizer_settings.unclear(chosen.authorizer, chosen.identities, chosen.remote.domain):
         setting = next((table for table in tables if key in table.values.get("authorizer", {})), None)
         if setting is None:
             found.append(Mistake(settings.FILES[0], 0, "", problem, mend))

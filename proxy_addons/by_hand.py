@@ -42,7 +42,7 @@ class ByHand:
         if decision.route is Route.LOCAL or decision.service.state not in _MAYBE:
             return
         if await self._found(decision.service):
-            decide(flow, self._current.view.decide(decision.site))
+            decide(flow, self._current.view.again(decision))
 
     async def _found(self, service: ServiceStatus) -> bool:
         """All who ask in the same moment wait for one look; who asks soon after it waits for none."""

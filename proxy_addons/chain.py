@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy_addons.api_gateway.authorizer import Authorizer
+from proxy_addons.api_gateway.choice_file import ChoiceFile
+from proxy_addons.api_gateway.routing import ApiRouting, RoutePath
 from proxy_addons.body_rewriting import BodyRewriting
 from proxy_addons.by_hand import ByHand
 from proxy_addons.fail_closed import fail_closed
@@ -19,6 +23,7 @@ from proxy_addons.hop_by_hop import HopByHop
 from proxy_addons.host_routing import HostRouting
 from proxy_addons.https_only import HttpsOnly
 from proxy_addons.idleness import Idleness
+from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.loop_guard import LoopGuard
 from proxy_addons.patience import Patience
 from proxy_addons.proxy_pac import ProxyPac
@@ -43,22 +48,28 @@ def chain(
     supervisor: Supervisor,
     verdicts: Verdicts,
     idleness: Idleness,
+    issuer: Issuer,
+    state: Path,
     give_up: Callable[[HTTPFlow], None],
     answer_timeout: float | None = None,
 ) -> list[Any]:
     """The list. A crash in any of them answers the request instead of letting it pass."""
     starts = Starts(supervisor)
+    choices = ChoiceFile(state / "authorizer.json")
     return [
         fail_closed(addon)
         for addon in (
             Streaming(),  # bodies pass as they come
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
+            ApiRouting(current),  # at the API gateway: by the path
             Verdict(verdicts),  # unless the front has found already that its service does not answer
             ProxyPac(current),  # asked of the gateway itself, by browsers
             LoopGuard(),  # what comes round for ever ends here
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
             HttpsOnly(current),  # plain HTTP is sent to HTTPS, where the workspace wants that
             ByHand(current, supervisor, time.monotonic),  # somebody may have started it in an IDE
+            Authorizer(current, issuer, choices),  # who calls there, and may he? Nothing is started for who may not
+            RoutePath(),  # there a service sees the path that it knows
             Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile
             idleness,  # what was asked for is in use
             HopByHop(),  # what concerns one connection only stays on it

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from procman.api_route import ApiRoute
 from procman.routes import Route
 from procman.snapshot import ServiceStatus
 from proxy_addons.problem import Problem
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
 _KEY = "stores.decision"
+#: Keys of `flow.metadata`, for requests at the API gateway: the path as it was asked for, and the names of headers that
+#: no client may set, be it in a trailer.
+ASKED_PATH, FORGEABLE = "stores.asked-path", "stores.forgeable"
 
 #: Seconds for a connection to come about. A local one is made or refused at once, but for a full backlog.
 LOCAL_CONNECT, REMOTE_CONNECT = 2.0, 10.0
@@ -41,6 +45,7 @@ class Decision:
     """`route` is None for foreign traffic that only passes through; `upstreams` are tried in turn; none: a page.
 
     `site` is what the client asked for, as it must see it again in every URL. `relative` is its host below the domain.
+    `api`: the route by which it came through the API gateway, `segments` the path that it asked for there.
     """
 
     route: Route | None
@@ -50,6 +55,8 @@ class Decision:
     upstreams: tuple[Upstream, ...] = ()
     remote: Site | None = None
     problem: Problem | None = None
+    api: ApiRoute | None = None
+    segments: tuple[str, ...] = ()
 
     @property
     def answer_timeout(self) -> float:

@@ -11,6 +11,7 @@ from procman.snapshot import Findings, ProcessStatus, ServiceStatus, Snapshot
 from procman.state import ANSWERING, BROKEN, State
 from proxy_addons import ansi
 from proxy_addons import button as press
+from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.decision import Decision
 from proxy_addons.problem import Code, Problem
 from proxy_addons.tail import as_spans
@@ -32,6 +33,7 @@ _PLAIN = frozenset(
     {
         *(Code.UNKNOWN_HOST, Code.NOT_OURS, Code.BAD_HOST, Code.STOPPED, Code.EXITED),
         *(Code.NOT_CLONED, Code.NOT_SET_UP, Code.SETUP_STALE, Code.NOT_PRESSED),
+        *(Code.NO_ROUTE, Code.UNAUTHENTICATED, Code.INSUFFICIENT_SCOPE, Code.UNKNOWN_IDENTITY),
     }
 )
 #: Where a start here is a way out: the remote's troubles, too.
@@ -134,6 +136,7 @@ class Diagnosis:
     nearest: bool = False
     reference: str = ""
     retry_after: int | None = None
+    known: tuple[str, ...] = ()
 
 
 def diagnose(
@@ -159,7 +162,9 @@ def diagnose(
     }
     mistakes = _mistakes(view.snapshot, name or values["new"])
     lines = as_lines(look.log)
-    button = _button(problem.code, service)
+    # On the API gateway's host no page of a service lives: its script and its button would be an API's paths.
+    live = decision.relative != API_GATEWAY
+    button = _button(problem.code, service) if live else ""
     nearest = view.nearest(decision.relative) if problem.code is Code.UNKNOWN_HOST else []
     shown = nearest or (list(view.services.values())[:_MOST_LINKS] if problem.code is Code.UNKNOWN_HOST else [])
     by = words.labels["by"].format(service=name) if name else words.labels["by_nobody"]
@@ -172,7 +177,11 @@ def diagnose(
         method=request[0],
         url=_short(f"{decision.site}{request[1]}", _LONGEST_URL),
         by=by,
-        commands=[Command(line, does) for line, does in words.commands(problem.code, values)],
+        commands=[
+            Command(line, does)
+            for line, does in words.commands(problem.code, values)
+            if live or name or decision.site.host not in line
+        ],
         service=name,
         state=service.state if service else "",
         heading=words.labels["service"].format(service=name) if name else words.labels["detail"],
@@ -184,11 +193,12 @@ def diagnose(
         mistakes=mistakes,
         button=words.labels[button].format(service=name) if button else "",
         press=press.action(decision.site, request[1] if request[0] == "GET" else "/") if button else "",
-        events=press.EVENTS if service else "",
+        events=press.EVENTS if service and live else "",
         links=[_link(other, view, decision, words) for other in shown],
         nearest=bool(nearest),
         reference=problem.reference,
         retry_after=problem.retry_after,
+        known=problem.known,
     )
 
 

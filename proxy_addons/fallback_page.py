@@ -12,8 +12,9 @@ from procman.errors import StoresError
 from procman.snapshot import Findings
 from proxy_addons import farewell
 from proxy_addons.acceptance import Form, form_of, language_of
+from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.cause import EXAMINED, refine
-from proxy_addons.decision import Decision, decide, decision_of
+from proxy_addons.decision import ASKED_PATH, Decision, decide, decision_of
 from proxy_addons.diagnosis import Look, diagnose
 from proxy_addons.mitm_stream import FAREWELL
 from proxy_addons.page import one_line, security_policy, write
@@ -64,11 +65,16 @@ class FallbackPage:
         headers = Headers(Cache_Control="no-store", Vary="Accept, Accept-Language")
         if problem.retry_after is not None:
             headers["Retry-After"] = str(problem.retry_after)
+        for name, value in problem.headers:
+            headers[name] = value
         form = form_of(flow.request.headers.get("accept", ""))
+        if decision.relative == API_GATEWAY and form is Form.TEXT:
+            form = Form.PROBLEM  # what calls an API reads JSON, whatever it says
         language = words(language_of(flow.request.headers.get("accept-language", ""), LANGUAGES))
         look = Look(await self._log(decision) if form is not Form.TEXT else (), findings or Findings())
         head = flow.request.method == "HEAD"
-        request = ("GET" if head else flow.request.method, flow.request.path)  # one page for both, RFC 9110, 9.3.2
+        path = flow.metadata.get(ASKED_PATH, flow.request.path)
+        request = ("GET" if head else flow.request.method, path)  # one page for both, RFC 9110, 9.3.2
         diagnosis = diagnose(decision, self._current.view, language, request, look)
         if farewell.applies(flow.request):
             await asyncio.sleep(farewell.PAUSE)

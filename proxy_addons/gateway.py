@@ -19,6 +19,7 @@ from proxy_addons.dashboard.door import Door
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.idleness import Idleness, Use
+from proxy_addons.issuer.issuer import Issuer, Terms
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current, View
@@ -67,6 +68,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._served = asyncio.Event()
         self._idleness = Idleness(self._supervisor, self._use_of)
+        self._issuer = Issuer(place.state / "issuer", self._terms)
         self._events: Hosting | None = None
         #: What is behind the front: there a second after it.
         self._mitm: asyncio.Future[Mitm] = asyncio.get_running_loop().create_future()
@@ -116,15 +118,18 @@ class Gateway:
         await mitm.run()
 
     def _chain(self, module: Any, give_up: Callable[[HTTPFlow], None]) -> list[Any]:
-        steps: list[Any] = module.chain(
-            self._current, self._supervisor, self._verdicts, self._idleness, give_up, self._place.answer_timeout
-        )
+        about = (self._current, self._supervisor, self._verdicts, self._idleness, self._issuer)
+        steps: list[Any] = module.chain(*about, self._place.state, give_up, self._place.answer_timeout)
         return steps
 
     def _make_dashboard(self) -> Dashboard:
         from proxy_addons.dashboard.dashboard import Dashboard  # noqa: PLC0415 - 30 ms that only a visitor needs
 
         return Dashboard(self._current, self._supervisor, self._place.state, self._place.logs)
+
+    def _terms(self) -> Terms:
+        snapshot = self._current.view.snapshot
+        return Terms.of(snapshot.domain, snapshot.authorizer)
 
     async def _server(self) -> StoresServer:
         return (await asyncio.shield(self._mitm)).server

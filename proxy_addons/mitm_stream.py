@@ -22,6 +22,7 @@ from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
+    RequestTrailers,
     ResponseData,
     ResponseEndOfMessage,
     ResponseHeaders,
@@ -30,7 +31,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpResponseHeadersHook
 
 from proxy_addons import problem
-from proxy_addons.decision import Decision, decide, decision_of
+from proxy_addons.decision import FORGEABLE, Decision, decide, decision_of
 from proxy_addons.mitm_http1 import Commands, error_response, is_interim
 from proxy_addons.mitm_upstream import OpenUpstream, UpstreamServer
 from proxy_addons.problem import Problem
@@ -82,6 +83,11 @@ class GatewayStream(HttpStream):
         return super().state_wait_for_request_headers(event)  # type: ignore[no-any-return]
 
     def _handle_event(self, event: events.Event) -> Commands:
+        if isinstance(event, RequestTrailers) and FORGEABLE in self.flow.metadata:
+            # a server may take a trailer for a header
+            forgeable = self.flow.metadata[FORGEABLE]
+            kept = [field for field in event.trailers.fields if field[0] not in forgeable]
+            event = RequestTrailers(event.stream_id, http.Headers(kept))
         if isinstance(event, ResponseHeaders) and is_interim(event.response):
             yield SendHttp(event, self.context.client)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from procman.snapshot import ServiceStatus, Snapshot
+from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.site import Site
 
 
@@ -34,8 +35,11 @@ class Names:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Names:
-        """The pairs of all services that have a remote, whether they run here or not."""
+        """The pairs of all services that have a remote, whether they run here or not, and of the API gateway."""
         pairs = [pair for service in snapshot.services for pair in _pairs(service, snapshot.remote.domain)]
+        gateway = snapshot.authorizer.remote_for(snapshot.remote.domain)
+        if gateway:
+            pairs.append(_Pair(API_GATEWAY, Site.parse(gateway), wild=False))
         return cls(pairs, snapshot.remote.domain)
 
     def remote(self, relative: str) -> Site | None:

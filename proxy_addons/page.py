@@ -64,6 +64,8 @@ def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
         document["reference"] = diagnosis.reference
     if diagnosis.links:
         document["nearest" if diagnosis.nearest else "services"] = [link.url for link in diagnosis.links]
+    if diagnosis.known:
+        document["known"] = list(diagnosis.known)
     if diagnosis.log:
         document["log"] = diagnosis.log
     if diagnosis.mistakes:

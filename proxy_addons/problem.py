@@ -43,6 +43,22 @@ class Code(enum.StrEnum):
     MISTAKE = "mistake"
     NOT_PRESSED = "not-pressed"
     LOOP = "loop"
+    NO_ROUTE = "no-route"
+    ENCODED_SLASH = "encoded-slash"
+    DOT_SEGMENT = "dot-segment"
+    DOUBLE_ENCODING = "double-encoding"
+    BAD_ENCODING = "bad-encoding"
+    UNKNOWN_IDENTITY = "unknown-identity"
+    AMBIGUOUS_CALLER = "ambiguous-caller"
+    BAD_SIMULATION = "bad-simulation"
+    UNAUTHENTICATED = "unauthenticated"
+    INVALID_TOKEN = "invalid-token"  # noqa: S105 - a name
+    UNKNOWN_TOKEN = "unknown-token"  # noqa: S105 - a name
+    DENIED = "denied"
+    #: As RFC 6750, section 3.1, writes it.
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    AUTHORIZER_UNAVAILABLE = "authorizer-unavailable"
+    AUTHORIZER_FAULT = "authorizer-fault"
     FAULT = "fault"
 
 
@@ -63,6 +79,21 @@ _STATUS = {
     Code.SLOW: 504,
     Code.REMOTE_SLOW: 504,
     Code.LOOP: 508,
+    Code.NO_ROUTE: 404,
+    Code.ENCODED_SLASH: 400,
+    Code.DOT_SEGMENT: 400,
+    Code.DOUBLE_ENCODING: 400,
+    Code.BAD_ENCODING: 400,
+    Code.UNKNOWN_IDENTITY: 400,
+    Code.AMBIGUOUS_CALLER: 400,
+    Code.BAD_SIMULATION: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.INVALID_TOKEN: 401,
+    Code.UNKNOWN_TOKEN: 401,
+    Code.DENIED: 403,
+    Code.INSUFFICIENT_SCOPE: 403,
+    Code.AUTHORIZER_UNAVAILABLE: 503,
+    Code.AUTHORIZER_FAULT: 500,
 }
 #: Seconds after which it is worth while to ask again: a start takes seconds, what was stopped needs a person first.
 _RETRY_AFTER = {
@@ -73,6 +104,7 @@ _RETRY_AFTER = {
     Code.NOT_CLONED: 10,
     Code.NOT_SET_UP: 10,
     Code.SETUP_STALE: 10,
+    Code.AUTHORIZER_UNAVAILABLE: 10,
 }
 
 
@@ -81,13 +113,16 @@ class Problem:
     """One thing that went wrong.
 
     `detail` is the system's own word for it; `reference` leads to a line of the log. `hop`: where the way to a remote
-    ended: ``proxy``, ``dns``, ``connect``, ``tls``, ``http``, or ``slow``.
+    ended: ``proxy``, ``dns``, ``connect``, ``tls``, ``http``, or ``slow``. `known`: what could have been asked for
+    instead. `headers` belong to the answer.
     """
 
     code: Code
     detail: str = ""
     reference: str = ""
     hop: str = ""
+    known: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mitmproxy.http import Headers
 
 from proxy_addons.decision import decision_of
+from proxy_addons.site import Site
 from proxy_addons.translate import Fields, Translation
 from proxy_addons.view import Current
 
@@ -30,7 +31,10 @@ class RemoteFallthrough:
         view = self._current.view
         translation = Translation(
             names=view.names,
-            local=decision.site,
+            # what a service says of itself is below its own host, also when it was asked through the API gateway
+            local=Site.parse(view.url(decision.service, decision.site))
+            if decision.api and decision.service
+            else decision.site,
             remote=decision.remote,
             relative=decision.relative,
             domain=view.domain_of(decision.site.host),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import difflib
 
 from procman.routes import Route, RouteTable
 from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons import problem
+from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
+from proxy_addons.api_gateway.routes import ApiRoutes
 from proxy_addons.decision import REMOTE_CONNECT, Decision, Upstream
 from proxy_addons.names import Names
 from proxy_addons.problem import Code, Problem
@@ -33,6 +36,7 @@ class View:
         self.domains = (snapshot.domain, LOCALHOST)
         self.ports = ports | {80, 443, snapshot.gateway.http, snapshot.gateway.https}
         self.names = Names.of(snapshot)
+        self.api_routes = ApiRoutes(snapshot.services)
         self.services = {service.name: service for service in snapshot.services}
         proxy = Site.parse(snapshot.remote.proxy) if snapshot.remote.proxy else None
         self._proxy = (proxy.host.strip("[]"), proxy.port) if proxy else None
@@ -74,12 +78,37 @@ class View:
         if relative == EVENTS and self.snapshot.events.port:
             addresses = tuple(Upstream((address, self.snapshot.events.port)) for address in LOOPBACK)
             return Decision(Route.LOCAL, site, relative=relative, upstreams=addresses)
+        if relative == API_GATEWAY:
+            # which service it means is in its path
+            return Decision(Route.FALLBACK, site, relative=relative, problem=Problem(Code.NO_ROUTE))
         name = self._table.find(site.host)
         if relative is None or name is None:
             own = self.ours(site.host) or site.host in _OWN_NAMES
             code = Code.UNKNOWN_HOST if own else Code.NOT_OURS
             return Decision(Route.FALLBACK, site, relative=relative or "", problem=Problem(code))
         return self._of_service(self.services[name], site, relative)
+
+    def decide_api(self, site: Site, segments: tuple[str, ...]) -> Decision:
+        """Where a request at the API gateway goes, by its path's segments."""
+        service, settings = self.api_routes.find(segments), self.snapshot.authorizer
+        here = service is not None and service.route is not Route.REMOTE
+        nobody = Decision(Route.FALLBACK, site, relative=API_GATEWAY, segments=segments)
+        if settings.mode == "remote" or (settings.mode == "mixed" and not here):
+            remote = Site.parse(settings.remote_for(self.snapshot.remote.domain))
+            way = (self._to_remote(remote),)
+            return dataclasses.replace(nobody, route=Route.REMOTE, service=service, upstreams=way, remote=remote)
+        if service is None:
+            known = self.api_routes.prefixes
+            detail = f"there is {', '.join(known)}" if known else "no service has a route"
+            return nobody.failed(Problem(Code.NO_ROUTE, detail, known=known))
+        decision = self._of_service(service, site, _own_host(service))
+        return dataclasses.replace(decision, relative=API_GATEWAY, api=service.api, segments=segments)
+
+    def again(self, decision: Decision) -> Decision:
+        """What is decided now about a request that was decided about before, as its service has changed since."""
+        if decision.relative == API_GATEWAY:
+            return self.decide_api(decision.site, decision.segments)
+        return self.decide(decision.site)
 
     def _of_service(self, service: ServiceStatus, site: Site, relative: str) -> Decision:
         base = Decision(service.route, site, service, relative)
@@ -113,9 +142,13 @@ class View:
 
     def url(self, service: ServiceStatus, site: Site) -> str:
         """A service's address, in the scheme, domain and port that the client uses."""
-        host = next((host for host in service.hosts if not host.startswith("*.")), service.name)
+        host = _own_host(service)
         domain = self.domain_of(site.host) if site.host not in _OWN_NAMES else LOCALHOST
         return str(Site(site.scheme, f"{host}.{domain}", site.port))
+
+
+def _own_host(service: ServiceStatus) -> str:
+    return next((host for host in service.hosts if not host.startswith("*.")), service.name)
 
 
 def _with(base: Decision, upstreams: tuple[Upstream, ...], remote: Site | None = None) -> Decision:

@@ -43,13 +43,13 @@ class Waking:
             async with asyncio.timeout(patience):
                 decide(flow, await self._awake(decision, decision.service.name))
         except TimeoutError:
-            decide(flow, self._current.view.decide(decision.site).failed(Problem(Code.STARTING)))
+            decide(flow, self._current.view.again(decision).failed(Problem(Code.STARTING)))
 
     async def _awake(self, decision: Decision, name: str) -> Decision:
         """The decision once there is a lasting one: it answers, or it will not."""
         start = self._starts.begin(name)
         while True:
-            now = self._current.view.decide(decision.site)
+            now = self._current.view.again(decision)
             if now.problem is None or now.service is None or now.service.state in BROKEN:
                 return now
             refused = _refusal(start) if now.service.state in AT_REST else ""

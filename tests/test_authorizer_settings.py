@@ -99,6 +99,8 @@ def test_one_persons_file_may_name_an_identity_of_everybodys(tmp_path: Path) -> 
         ('timeout = "0s"', '"0s" is not a length of time'),
         ('preset = "aws"', '"aws" is not one of gcp-apigateway'),
         ('url = "127.0.0.1:9000"', "is not a URL"),
+        ('url = "http://a:b@127.0.0.1:9000/"', "is not a URL"),
+        ('remote = "api-gateway"', '"api-gateway" is not a URL'),
         ('response_headers = ["X User"]', '"X User" is not the name of a header'),
         ('headers = { "X_User" = "{sub}" }', '"X_User" is not the name of a header'),
         ('headers = { "Host" = "{sub}" }', "frames or routes"),
@@ -117,6 +119,13 @@ def test_a_mistake_in_the_authorizers_settings_names_its_line_and_its_mend(
     assert problem in place
     assert text.strip() == line
     assert mend.strip()
+
+
+def test_a_remote_gateway_is_named_or_follows_from_the_remote_domain(tmp_path: Path) -> None:
+    settings = workspace(tmp_path, '[authorizer]\nmode = "remote"\n').settings
+    assert settings.authorizer.remote_for(settings.remote.domain) == "https://api-gateway.remote.example.com"
+    message = refused(tmp_path, '[authorizer]\nmode = "mixed"\n[remote]\ndomain = ""\n')
+    assert message.startswith("stores.toml:2: the mode mixed asks the remote API gateway, and there is no remote")
 
 
 def test_a_mistake_of_one_persons_file_is_shown_there(tmp_path: Path) -> None:
@@ -148,9 +157,9 @@ def test_a_mistake_in_an_identity_names_its_own_line_and_not_another_identitys(
 
 
 def test_a_route_stands_in_the_services_file(tmp_path: Path) -> None:
-    facts = 'route = "/organization/v1"; strip_prefix = true; auth = "optional"; scopes = ["org:read"]'
+    facts = 'route = "/organization/v1"; strip_prefix = true; auth = "required"; scopes = ["org:read"]'
     first, second = workspace(tmp_path, organization=facts, reserve='description = "x"').services
-    assert first.api == ApiRoute("/organization/v1", True, "optional", ("org:read",))
+    assert first.api == ApiRoute("/organization/v1", True, "required", ("org:read",))
     assert second.api is None
     assert ApiRoute.from_json(json.loads(json.dumps(first.api.to_json()))) == first.api
 
@@ -165,11 +174,12 @@ def test_a_route_stands_in_the_services_file(tmp_path: Path) -> None:
         ('route = "/a//b"', '"/a//b" is not a route'),
         ('route = "/a/../b"', '"/a/../b" is not a route'),
         ('route = "/a%2Fb"', '"/a%2Fb" is not a route'),
+        ('route = "/.stores"', '"/.stores" is not a route'),
         ('route = ["/a"]', "route must be text"),
         ('strip_prefix = "yes"; route = "/a"', "strip_prefix must be true or false"),
         ('auth = "must"; route = "/a"', '"must" is not one of required, optional, none'),
         ('scopes = ["a b"]; route = "/a"', '"a b" is not a scope'),
-        ('scopes = ["a"]; route = "/a"; auth = "none"', "nobody is asked for scopes"),
+        ('scopes = ["a"]; route = "/a"; auth = "none"', "nobody needs scopes"),
         ('scopes = ["a"]', "scopes says nothing without a route"),
         ('auth = "none"', "auth says nothing without a route"),
     ],

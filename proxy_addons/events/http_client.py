@@ -32,11 +32,16 @@ class Place:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer; names of `headers` are in lower case."""
+    """An answer; names of `headers` are in lower case. `fields`: all of them, as they came."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
+
+    def values(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return [value.decode("latin-1") for key, value in self.fields if key.decode("latin-1").lower() == name.lower()]
 
 
 class HttpClient:
@@ -202,6 +207,7 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._answer.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()

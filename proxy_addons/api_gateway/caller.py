@@ -1,0 +1,149 @@
+"""Who calls: the first that applies of a header, a cookie, a bearer token, ``stores as`` and the default."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from procman.authorizer_settings import AuthorizerSettings
+from procman.identity import NOBODY, Identity
+from proxy_addons.api_gateway.managed import AS
+from proxy_addons.api_gateway.refusal import RefusalError, challenge
+from proxy_addons.issuer.token_error import TokenError
+from proxy_addons.problem import Code, Problem
+
+if TYPE_CHECKING:
+    from mitmproxy.http import Headers
+
+COOKIE: Final = "stores_as"
+#: A token that another issuer made, or that is no token of the kind that ours are (RFC 6750 allows any text).
+_SOMEBODY_ELSES: Final = frozenset(("not_ours", "malformed"))
+
+
+class Tokens(Protocol):
+    """What the authorizer wants of the issuer (`proxy_addons.issuer.issuer.Issuer`)."""
+
+    def sign(
+        self,
+        identity: Identity,
+        audience: str | None = None,
+        *,
+        scopes: tuple[str, ...] | None = None,
+        expires_in: float | None = None,
+    ) -> str:
+        """A token, kept and given again until it is near its end."""
+
+    def verify(self, token: str, audience: str | None = None) -> Mapping[str, Any]:
+        """Its claims. Raises `TokenError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`token`: the one of ours that he came with. `ambient`: a hostile page's request would say it, too."""
+
+    identity: Identity
+    token: str = ""
+    ambient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What callers are known by: the workspace's identities and rules, and the issuer of tokens."""
+
+    identities: Mapping[str, Identity]
+    settings: AuthorizerSettings
+    tokens: Tokens
+    realm: str
+
+
+def identify(headers: Headers, register: Register, chosen: Callable[[], str]) -> Caller | None:
+    """The caller; None for nobody. `chosen`: the name that ``stores as`` chose. Raises `RefusalError`."""
+    wanted = _one(headers.get_all(AS), AS)
+    if wanted is None:
+        wanted = _one(_cookies(headers), f"the cookie {COOKIE}")
+        if wanted is not None:
+            # a cookie goes along with what another site's page asks for, too
+            return _ambient(_named(wanted, register, f"the cookie {COOKIE}"))
+    if wanted is not None:
+        return _named(wanted, register, AS)
+    found = _bearer(headers, register)
+    if found is not None:
+        return found
+    name = chosen()
+    if name:
+        return _ambient(_named(name, register, "stores as"))
+    return _ambient(_named(register.settings.default or NOBODY, register, "default"))
+
+
+def _ambient(caller: Caller | None) -> Caller | None:
+    return dataclasses.replace(caller, ambient=True) if caller else None
+
+
+def _one(values: Sequence[str], name: str) -> str | None:
+    if len(set(values)) > 1:
+        raise RefusalError(Problem(Code.AMBIGUOUS_CALLER, f"{name} names several: {', '.join(values)}"))
+    return values[0] if values else None
+
+
+def _named(name: str, register: Register, by: str) -> Caller | None:
+    if name == NOBODY:
+        return None
+    identity = register.identities.get(name)
+    if identity is None:
+        known = (*sorted(register.identities), NOBODY)
+        raise RefusalError(
+            Problem(Code.UNKNOWN_IDENTITY, f'{by} names "{name}"; there is {", ".join(known)}', known=known)
+        )
+    return Caller(identity)
+
+
+def _cookies(headers: Headers) -> list[str]:
+    text = headers.get("cookie", "")
+    if COOKIE not in text:
+        return []
+    found = []
+    for pair in text.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            try:
+                found += [morsel.value for morsel in SimpleCookie(f"{name}={value}").values()]
+            except CookieError:
+                found.append(value)
+    return found
+
+
+def _bearer(headers: Headers, register: Register) -> Caller | None:
+    values = headers.get_all("authorization")
+    if len(values) > 1:
+        raise RefusalError(Problem(Code.AMBIGUOUS_CALLER, "Authorization stands there more than once"))
+    scheme, _, token = values[0].strip().partition(" ") if values else ("", "", "")
+    token = token.strip()
+    if scheme.lower() != "bearer":
+        return None
+    try:
+        claims = register.tokens.verify(token)
+    except TokenError as error:
+        if error.code in _SOMEBODY_ELSES:
+            return _unknown(register, error.detail)
+        detail = f"{error.code.replace('_', ' ')}: {error.detail}"
+        raise challenge(register.realm, Code.INVALID_TOKEN, detail, "invalid_token") from error
+    return Caller(_of_claims(claims, register.identities), token)
+
+
+def _unknown(register: Register, detail: str) -> Caller | None:
+    rule = register.settings.unknown_token
+    if rule == "ignore":
+        return None
+    if rule == "deny":
+        raise challenge(register.realm, Code.UNKNOWN_TOKEN, detail, "invalid_token")
+    return _named(rule, register, "unknown_token")
+
+
+def _of_claims(claims: Mapping[str, Any], identities: Mapping[str, Identity]) -> Identity:
+    """What the token says counts: it may have fewer scopes than its identity has."""
+    sub, scopes = claims["sub"], tuple(str(claims.get("scope", "")).split())
+    known = next((identity for identity in identities.values() if identity.sub == sub), None)
+    return Identity(known.name if known else sub, sub, scopes, claims)
