@@ -14,6 +14,8 @@ from procman.identity import NOBODY, Identity
 from procman.mistake import nearest
 from procman.table import Table
 
+#: The issuer's host, below the domain and below localhost.
+ISSUER_HOST = "auth"
 MODES = ("dummy", "remote", "mixed", "http", "none")
 ALGORITHMS = ("ES256", "RS256")
 PRESETS = ("gcp-apigateway", "iap", "cloudflare-access", "kong")
@@ -54,7 +56,7 @@ class AuthorizerSettings:
 
     def issuer_for(self, domain: str) -> str:
         """``iss`` of our tokens."""
-        return self.issuer or f"https://auth.{domain}"
+        return self.issuer or f"https://{ISSUER_HOST}.{domain}"
 
     def audience_for(self, domain: str) -> str:
         """``aud`` of our tokens, and the one that a caller's token must name."""

@@ -76,6 +76,11 @@ class Paths:
         return self.state / "gateway" / "authorizer.json"
 
     @property
+    def issuer(self) -> Path:
+        """The keys of the tokens, in the gateway's folder: `proxy_addons.issuer.key_ring`."""
+        return self.state / "gateway" / "issuer"
+
+    @property
     def supervisor_log(self) -> Path:
         """What a supervisor in the background has to say."""
         return self.state / "supervisor.log"

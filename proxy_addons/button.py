@@ -5,13 +5,30 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, urlencode
 
 from proxy_addons.site import Site
 
 if TYPE_CHECKING:
     from mitmproxy.http import Request
+
+
+class _Headers(Protocol):
+    def get(self, name: str, default: str, /) -> str: ...
+
+
+class Press(Protocol):
+    """The request that a form sends, as mitmproxy and as the issuer know it."""
+
+    @property
+    def headers(self) -> _Headers:
+        """By names in lower case."""
+
+    @property
+    def path(self) -> str:
+        """With its query."""
+
 
 #: Below which no service is asked: the gateway answers there itself, on every host of the workspace.
 RESERVED = "/.stores/"
@@ -31,7 +48,7 @@ def action(site: Site, path: str) -> str:
     return f"{START}?{urlencode({'token': token(site), 'to': path})}"
 
 
-def refusal(request: Request, site: Site) -> str:
+def refusal(request: Press, site: Site) -> str:
     """Why this press does not count; an empty text: it does.
 
     Three fences, each enough: the token; the Origin that every browser sends with a POST; Sec-Fetch-Site.

@@ -24,6 +24,7 @@ from proxy_addons.host_routing import HostRouting
 from proxy_addons.https_only import HttpsOnly
 from proxy_addons.idleness import Idleness
 from proxy_addons.issuer.issuer import Issuer
+from proxy_addons.issuer_site import IssuerSite
 from proxy_addons.loop_guard import LoopGuard
 from proxy_addons.patience import Patience
 from proxy_addons.proxy_pac import ProxyPac
@@ -68,6 +69,7 @@ def chain(
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
             HttpsOnly(current),  # plain HTTP is sent to HTTPS, where the workspace wants that
             ByHand(current, supervisor, time.monotonic),  # somebody may have started it in an IDE
+            IssuerSite(current, issuer),  # tokens, and who to be
             Authorizer(current, issuer, choices),  # who calls there, and may he? Nothing is started for who may not
             RoutePath(),  # there a service sees the path that it knows
             Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import difflib
 
+from procman.authorizer_settings import ISSUER_HOST
 from procman.routes import Route, RouteTable
 from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
@@ -81,6 +82,8 @@ class View:
         if relative == API_GATEWAY:
             # which service it means is in its path
             return Decision(Route.FALLBACK, site, relative=relative, problem=Problem(Code.NO_ROUTE))
+        if relative == ISSUER_HOST:
+            return Decision(Route.LOCAL, site, relative=relative)  # answered by `issuer_site`
         name = self._table.find(site.host)
         if relative is None or name is None:
             own = self.ours(site.host) or site.host in _OWN_NAMES

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from procman.cli import (
+    auth,
     autostart,
     completion,
     doctor,
@@ -93,7 +94,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         lifecycle.restart,
         lifecycle.down,
     ),
-    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_, terminal.attach),
+    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_, terminal.attach, auth.token),
     "The workspace": (
         registration.add,
         registration.check,
@@ -112,3 +113,4 @@ for panel, verbs in _VERBS.items():
         app.command(name=name, help=shown(verb), rich_help_panel=panel, context_settings=_SETTINGS.get(name))(verb)
 app.command(name="ps", help=shown(status.status), hidden=True)(status.status)  # as compose and overmind call it
 app.add_typer(events.app, rich_help_panel="Look")
+app.add_typer(auth.app, rich_help_panel="Look")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from procman.authorizer_settings import ISSUER_HOST
 from proxy_addons.issuer import signature
 from proxy_addons.issuer.key_ring import LONGEST_LIFE, KeyRing
 from proxy_addons.issuer.token_cache import Signed, TokenCache
@@ -20,9 +21,8 @@ from proxy_addons.issuer.token_error import TokenError
 if TYPE_CHECKING:
     from procman.authorizer_settings import AuthorizerSettings
     from procman.identity import Identity
+    from proxy_addons.site import Site
 
-#: The host below the workspace's domain, and below ``localhost``.
-HOST: Final = "auth"
 #: What an identity's own `claims` cannot say: the issuer's to say (RFC 7519, section 4.1; RFC 8693, 4.2; OpenID Connect
 #: Core, section 2).
 RESERVED_CLAIMS: Final = frozenset(
@@ -118,6 +118,15 @@ class Issuer:
 
         Raises `TokenError`. `not_ours` is said of tokens that claim another issuer, and of no other.
         """
+        claims = self.authentic(token)
+        wanted = self.terms.audience if audience is None else audience
+        said = claims.get("aud")
+        if wanted not in (said if isinstance(said, list) else [said]):
+            raise TokenError("wrong_audience", f"it is for {said}, and not for {wanted}")
+        return claims
+
+    def authentic(self, token: str) -> Mapping[str, Any]:
+        """The same, for whomever the token is meant."""
         claimed = signature.read(token)
         claims = claimed.claims()
         if not self.ours(claims.get("iss")):
@@ -129,11 +138,12 @@ class Issuer:
         now = self.clock()
         if ends <= now:
             raise TokenError("expired", f"it ended {_span(now - ends)} ago")
-        wanted = self.terms.audience if audience is None else audience
-        said = claims.get("aud")
-        if wanted not in (said if isinstance(said, list) else [said]):
-            raise TokenError("wrong_audience", f"it is for {said}, and not for {wanted}")
         return claims
+
+    def url_at(self, site: Site) -> str:
+        """The issuer's name for a client that reached it at `site`."""
+        terms = self.terms
+        return terms.url if terms.fixed else str(site)
 
     def ours(self, url: object) -> bool:
         """Whether this issuer goes by that name: the terms' one, or that of its own site by any of its doors."""
@@ -142,7 +152,7 @@ class Issuer:
         terms = self.terms
         if url == terms.url:
             return True
-        hosts = "|".join(re.escape(f"{HOST}.{domain}") for domain in (terms.domain, "localhost"))
+        hosts = "|".join(re.escape(f"{ISSUER_HOST}.{domain}") for domain in (terms.domain, "localhost"))
         return not terms.fixed and re.fullmatch(rf"https?://(?:{hosts})(?::[0-9]+)?", url) is not None
 
 

@@ -44,6 +44,19 @@ class KeyRing:
         """Where the keys are."""
         return self._folder / "keys.json"
 
+    @property
+    def known(self) -> bool:
+        """Whether they were read already: the first time may mean to make them."""
+        return self._seen is not None
+
+    def load(self) -> None:
+        """Reads them, or makes them, which takes a quarter of a second. For a thread of its own; raises nothing.
+
+        What is wrong is said by the first request that needs a key.
+        """
+        with contextlib.suppress(StoresError):
+            self._current()
+
     def signing(self, alg: str) -> Key:
         """The key that signs now."""
         return next(key for key in self._current() if key.alg == alg and key.secret is not None)
@@ -128,7 +141,8 @@ class KeyRing:
             yield
         except BlockingIOError as error:
             raise StoresError(
-                "Another command is giving the tokens new keys at this moment", "Look: stores auth keys"
+                "Another command is giving the tokens new keys at this moment",
+                "One is enough. Else: stores auth rotate",
             ) from error
         finally:
             os.close(descriptor)
