@@ -46,6 +46,7 @@ class Rules:
 
     view: View
     managed: Managed
+    in_trailers: Managed
     register: Register
     templates: Mapping[str, str]
     of_nobody: Mapping[str, str]
@@ -56,9 +57,10 @@ class Rules:
         settings = view.snapshot.authorizer
         own, nobodys = templates.of(settings), templates.of_nobody(settings)
         identities = {identity.name: identity for identity in view.snapshot.identities}
-        names = (name for name in (*own, *nobodys, *settings.response_headers) if name.lower() != "authorization")
+        names = [name for name in (*own, *nobodys, *settings.response_headers) if name.lower() != "authorization"]
+        in_trailers = Managed((*names, "Authorization", "Cookie"))
         register = Register(identities, settings, tokens, f"api-gateway.{view.snapshot.domain}")
-        return cls(view, Managed(names), register, own, nobodys)
+        return cls(view, Managed(names), in_trailers, register, own, nobodys)
 
 
 class Authorizer:
@@ -125,7 +127,7 @@ class Authorizer:
         # first: what Connection names would otherwise be taken away again behind the authorizer
         hop_by_hop.remove(headers)
         rules.managed.remove(headers)
-        flow.metadata[FORGEABLE] = rules.managed
+        flow.metadata[FORGEABLE] = rules.in_trailers
         return asked
 
     def _caller(self, asked: Headers, rules: Rules) -> Caller | None:
