@@ -257,11 +257,11 @@ def _facts_of_service(service: ServiceStatus, words: Words, findings: Findings) 
     labels = words.labels
     facts = [Fact(labels["state"], _since(service, words), tone=_tone(service.state))]
     if findings.waits_for:
-        facts.append(Fact(labels["waits_for"], findings.waits_for))
+        facts.append(Fact(labels["waits_for"], words.wait(findings.waits_for)))
     if findings.setup in {"never", "stale", "absent"}:
         facts.append(Fact(labels["setup"], labels[f"setup_{findings.setup}"], tone="wait"))
     if service.problem:
-        facts.append(Fact(labels["problem"], _first_line(service.problem)))
+        facts.append(Fact(labels["problem"], words.ending(_first_line(service.problem))))
     if service.port:
         facts.append(Fact(labels["port"], str(service.port), code=True))
     if service.remote:

@@ -19,6 +19,15 @@ LANGUAGES = ("en", "ja")
 _PARTICLE = re.compile("\\} (?=[ぁ-ん])")
 #: `Supervised.exit` in procman/process.py.
 _ENDING = re.compile(r"exit code (?P<code>\d{1,3})|ended by (?P<signal>SIG[A-Z0-9]+)")
+#: What a start waits for: `_ready` in procman/plans.py, `_waits_for` in procman/examination.py.
+_WAITS = {
+    "port": re.compile(r"for its port (?P<port>\d+) \(\$PORT\) to open"),
+    "path": re.compile(r"for GET (?P<path>\S+) on port (?P<port>\d+)"),
+    "line": re.compile(r"for a line of output like (?P<line>.+)"),
+    "needs": re.compile(r"for (?P<needs>.+) to be ready"),
+    "turn": re.compile(r"for its turn: others are starting"),
+    "moment": re.compile(r"to live a moment"),
+}
 _SIGNALS = {int(number): number.name for number in signal.Signals}
 _OF_SIGNAL = 128
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -33,6 +42,7 @@ class Words:
         self._states: dict[str, str] = table["states"]
         self._codes: dict[str, dict[str, Any]] = table["code"]
         self._endings: dict[str, str] = table["endings"]
+        self._waits: dict[str, str] = table.get("waits", {})
         self._hops: dict[str, str] = table["hops"]
 
     def state(self, state: State) -> str:
@@ -66,6 +76,13 @@ class Words:
         said = self.labels["exit_code"].format(n=match["code"]) if match["code"] else match["signal"]
         means = self._endings.get(number or match["signal"], "")
         return self.labels["means"].format(said=said, means=means) if means else said
+
+    def wait(self, text: str) -> str:
+        """What a start waits for, as the supervisor says it; its own words are English."""
+        for name, pattern in _WAITS.items() if self._waits else ():
+            if match := pattern.fullmatch(text):
+                return self._waits[name].format_map(match.groupdict())
+        return text
 
     def span(self, seconds: float) -> str:
         """A length of time, in its largest unit."""

@@ -113,6 +113,25 @@ def test_the_button_starts_it_the_output_goes_on_and_the_answer_comes_by_itself(
     assert [text for text in tab.complaints() if "503" not in text and "favicon" not in text] == []
 
 
+def test_it_can_be_used_by_keyboard_and_every_part_has_a_name(waiting: WholeSystem, tab: Tab) -> None:
+    tab.open(f"http://{waiting.host('slow')}/")
+    tab.ask("Accessibility.enable")
+    nodes = [node for node in tab.ask("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    named = {"button", "link", "region", "heading", "table", "RootWebArea", "columnheader", "rowheader"}
+    parts = [(node["role"]["value"], node["name"]["value"]) for node in nodes if node["role"]["value"] in named]
+    assert ("button", "Start slow") in parts
+    assert [part for part in parts if not part[1] and part[0] != "table"] == []
+    assert tab.run("[...document.querySelectorAll('h1, h2')].map((heading) => heading.tagName).join()").startswith(
+        "H1,H2"
+    )
+    assert tab.run("document.documentElement.lang") == "en"
+    tab.press("Tab")
+    assert tab.run("document.activeElement.textContent") == "Start slow"
+    assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    tab.press("Enter")
+    tab.until("document.body && document.body.innerText.includes('slow is starting')")
+
+
 def test_a_script_is_told_why_its_web_socket_is_closed(waiting: WholeSystem, tab: Tab) -> None:
     tab.open(f"http://{waiting.host('slow')}/.stores/nothing")
     ended = tab.run(

@@ -10,6 +10,8 @@ import pytest
 from whole_system import HTML, WholeSystem
 from workbench import wait_until
 
+from proxy_addons.words import words
+
 LISTEN = """
 import socket, sys
 server = socket.create_server((sys.argv[1], int(sys.argv[2])))
@@ -99,6 +101,24 @@ def test_starting_says_for_how_long_and_what_it_waits_for(system: WholeSystem) -
     port = next(service["port"] for service in system.status()["services"] if service["name"] == "begun")
     assert f"for its port {port} ($PORT) to open" in page.text
     assert "starting for " in page.text
+    in_japanese = system.get("begun", headers={"Accept": "text/html", "Accept-Language": "ja"}).text
+    assert f"ポート {port}" in in_japanese
+    assert "が開くこと" in in_japanese
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for GET /healthz on port 3000",
+        "for a line of output like up",
+        "for account, till to be ready",
+        "for its turn: others are starting",
+        "to live a moment",
+    ],
+)
+def test_what_a_start_waits_for_is_told_in_the_readers_language(text: str) -> None:
+    assert words("en").wait(text) == text
+    assert not words("ja").wait(text).startswith(("for ", "to "))
 
 
 def test_one_that_waits_for_another_names_it(system: WholeSystem) -> None:

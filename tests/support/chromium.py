@@ -119,6 +119,14 @@ class Tab:
         self.ask("Emulation.setEmulatedMedia", features=features)
         self.ask("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
 
+    def press(self, key: str) -> None:
+        """A key, as somebody without a mouse presses it: Tab or Enter."""
+        text = {"Enter": "\r"}.get(key, "")
+        code = {"Enter": 13, "Tab": 9}[key]
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
+            more = {"text": text} if text and kind == "keyDown" else {}
+            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+
     def picture(self) -> bytes:
         return base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
