@@ -125,7 +125,7 @@ class Gateway:
     def _make_dashboard(self) -> Dashboard:
         from proxy_addons.dashboard.dashboard import Dashboard  # noqa: PLC0415 - 30 ms that only a visitor needs
 
-        return Dashboard(self._current, self._supervisor, self._place.state, self._place.logs)
+        return Dashboard(self._current, self._supervisor, self._place.state, self._place.logs, self._front.watch)
 
     def _terms(self) -> Terms:
         snapshot = self._current.view.snapshot

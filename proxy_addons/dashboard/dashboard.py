@@ -17,6 +17,7 @@ from proxy_addons.dashboard.services import Services
 from proxy_addons.dashboard.session import Sessions
 from proxy_addons.dashboard.static_files import StaticFiles
 from proxy_addons.dashboard.stream import Stream
+from proxy_addons.dashboard.traffic import Traffic, Watch
 from proxy_addons.dashboard.visitor import Visitor
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.view import Current
@@ -29,23 +30,25 @@ if TYPE_CHECKING:
 class Dashboard:
     """Does nothing of itself: what nobody listens to is neither measured nor noted."""
 
-    def __init__(self, current: Current, supervisor: Supervisor, state: Path, logs: Path | None) -> None:
-        """`state`: the gateway's folder, where the token is kept; `logs`: the supervisor's."""
+    def __init__(self, current: Current, supervisor: Supervisor, state: Path, logs: Path | None, watch: Watch) -> None:
+        """`state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's."""
         self._current = current
         sessions = Sessions(state)
         self._guard = Guard(sessions)
         self._files = StaticFiles()
         services = Services(current, supervisor)
         written, doctor = Logs(current, supervisor, logs), Doctor(current)
+        traffic = Traffic(current, watch)
         topics = {
             "services": services.follow,
             "metrics": Metrics(current).follow,
             "logs": written.follow,
             "findings": doctor.follow,
+            "traffic": traffic.follow,
         }
         stream = Stream(topics, {"targets": TARGETS, "q": SEARCH})
         admission = Admission(sessions, lambda: openapi.document(self.api.operations))
-        parts = (admission, services, written, doctor, stream)
+        parts = (admission, services, written, traffic, doctor, stream)
         self.api = Api(self._guard, [row for part in parts for row in part.operations()])
         self._visitors: set[Visitor] = set()
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from proxy_addons.decision import LOCAL_ANSWER
+from proxy_addons.front import exchange
 from proxy_addons.front.clients import Clients
 from proxy_addons.front.clock import Clock
 from proxy_addons.front.dispatch import Dispatch
@@ -70,6 +71,10 @@ class Front:
         self._last_call = None
         self._door.dismiss_silent()
         self._clients.close_waiting()
+
+    def watch(self, watching: Callable[[exchange.Front], exchange.Front] | None) -> None:
+        """Every request is asked through what `watching` makes of the dispatch; None: straight again, as if never."""
+        self._clients.front = watching(self._dispatch) if watching is not None else self._dispatch
 
     def use_of(self, port: int) -> tuple[int, bool]:
         """How many requests the service on a local port has had straight from here, and whether one is open."""
