@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench import Site
 
+from procman.api_route import ApiRoute
 from procman.procfile import parse
 from procman.service import Ready
 
@@ -19,6 +20,17 @@ def test_add_writes_a_file_that_is_read_back_to_the_same_facts(site: Site) -> No
         *("--host", "till", "--host", "*.till", "--port", "3456", "--remote", "https://pos.example.com"),
         *("--ready-log", r"Listening on \d+", "--ready-timeout", "90", "--needs", "account", "--restart", "never"),
         *("--grace", "2.5", "--stop-signal", "SIGINT", "--env", "A=1=2", "--env", "my.key=x y"),
+        *(
+            "--route",
+            "/till/v1",
+            "--strip-prefix",
+            "--auth",
+            "required",
+            "--scope",
+            "till:read",
+            "--scope",
+            "till:write",
+        ),
         *("--env-file", ".env", "--env-file", "dev.env", "--setup", "bin/setup"),
     )
     file = site.root / "Procfile.d/till"
@@ -34,6 +46,7 @@ def test_add_writes_a_file_that_is_read_back_to_the_same_facts(site: Site) -> No
     assert service.env_file == (".env", "dev.env")
     assert service.dir == (site.root / "../till").resolve()
     assert service.dir_set
+    assert service.api == ApiRoute("/till/v1", True, "required", ("till:read", "till:write"))
 
 
 def test_add_without_options_writes_the_shortest_file(site: Site) -> None:

@@ -11,6 +11,7 @@ import typer
 from procman.cli import (
     auth,
     autostart,
+    caller,
     completion,
     doctor,
     events,
@@ -94,7 +95,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         lifecycle.restart,
         lifecycle.down,
     ),
-    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_, terminal.attach, auth.token),
+    "Look": (status.status, logs.logs, status.open_, inside.env, inside.exec_, terminal.attach, caller.as_, auth.token),
     "The workspace": (
         registration.add,
         registration.check,

@@ -11,49 +11,30 @@ import typer
 from procman import span
 from procman.cli import render
 from procman.cli.arguments import Json
+from procman.cli.caller import simulate
 from procman.cli.help import Verbs, option, shown
+from procman.cli.identities import complete, find
 from procman.cli.place import here
 from procman.errors import StoresError
 from procman.identity import Identity
 from procman.issuer_process import IssuerProcess
-from procman.mistake import nearest
-from procman.settings import Settings
 
 _HELP = """Steer who may call, and with what.
 
 \b
   stores token alice        print a token of hers
+  stores as alice           call the API gateway as her from now on
+  stores auth simulate deny let its authorizer play trouble
   stores auth rotate        sign with new keys from now on
 """
 #: What an identity may always ask for: OpenID Connect Core, sections 5.4 and 11.
 _OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 
 
-def identities(incomplete: str) -> list[str]:
-    """For the shell's completion: never an error, only fewer."""
-    try:
-        known = here().workspace().settings.identities
-    except (StoresError, OSError):
-        return []
-    return [name for name in known if name.startswith(incomplete)]
-
-
-def find(settings: Settings, name: str) -> Identity:
-    """The identity of that name. Raises `StoresError` (exit code 4)."""
-    known = settings.identities
-    if name in known:
-        return known[name]
-    if not known:
-        hint = f'Write it into stores.toml: [identity.{name}], sub = "{name}", scopes = ["org:read"]'
-        raise StoresError("No identity is known here yet", hint, exit_code=4)
-    there = f"There is: {', '.join(known)}"
-    raise StoresError(f'No identity is called "{name}". {nearest(name, [*known])}', there, exit_code=4)
-
-
 def token(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="An identity of stores.toml: [identity.alice].", autocompletion=identities),
+        typer.Argument(metavar="NAME", help="An identity of stores.toml: [identity.alice].", autocompletion=complete),
     ],
     audience: Annotated[str, option("--audience", "-a", metavar="TEXT", help="For whom it is.")] = "",
     scope: Annotated[
@@ -139,6 +120,6 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_VERBS: tuple[Callable[..., None], ...] = (rotate,)
+_VERBS: tuple[Callable[..., None], ...] = (simulate, rotate)
 for _verb in _VERBS:
     app.command(name=_verb.__name__, help=shown(_verb))(_verb)

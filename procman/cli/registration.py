@@ -65,6 +65,10 @@ def add(
     restart: Annotated[str, option(metavar="WHEN", help="always, on-failure or never.")] = "",
     grace: Annotated[float, option(metavar="SECONDS", help="From the stop signal to SIGKILL.")] = 0.0,
     stop_signal: Annotated[str, option(metavar="SIGNAL", help="Instead of SIGTERM.")] = "",
+    route: Annotated[str, option(metavar="/PREFIX", help="Where it stands behind the API gateway.")] = "",
+    strip_prefix: Annotated[bool, option("--strip-prefix", help="It does not see that prefix.")] = False,
+    auth: Annotated[str, option(metavar="WHO", help="Who may call it there: required, optional or none.")] = "",
+    scope: Annotated[list[str] | None, option(metavar="SCOPE", help="What a caller must have. Repeatable.")] = None,
     env: Annotated[list[str] | None, option(metavar="NAME=VALUE", help="A variable. Repeatable.")] = None,
     env_file: Annotated[list[str] | None, option(metavar="FILE", help="Instead of .env. Repeatable.")] = None,
     setup: Annotated[str, option(metavar="COMMAND", help="Instead of `make setup`.")] = "",
@@ -95,11 +99,15 @@ def add(
         "restart": restart,
         "grace": grace,
         "stop_signal": stop_signal,
+        "route": route,
+        "strip_prefix": strip_prefix,
+        "auth": auth,
+        "scopes": scope,
         "env": dict(map(_pair, env or [])),
         "env_file": env_file,
         "setup": setup,
     }
-    given = {key: value for key, value in facts.items() if value or value is False}
+    given = {key: value for key, value in facts.items() if value or (value is False and key == "remote")}
     _register(name, given, process or [f"web: {command or procfile.DEFAULT_COMMAND}"])
 
 
