@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
@@ -19,6 +21,7 @@ from typing import Any
 
 from procman import examination, log_reading, plans
 from procman.attachment import Attachment
+from procman.build import Build
 from procman.conversation import Conversation
 from procman.errors import StoresError
 from procman.following import Following, as_text
@@ -27,6 +30,9 @@ from procman.roster import GATEWAY
 from procman.supervisor import Supervisor
 
 _REQUEST_LIMIT = 1024 * 1024
+
+#: Seconds between the answer to `hand-over` and the exec that ends all conversations.
+_FAREWELL = 0.05
 
 #: Stored lines that a request can be told. Whoever wants more reads the files, which costs the supervisor nothing.
 _STORED_LINES = 1000
@@ -39,6 +45,7 @@ class Control:
         self._supervisor = supervisor
         self._logs = logs
         self._note = note
+        self._build, self._life = Build.here(), secrets.token_hex(4)
         self._works: set[asyncio.Task[list[Supervised]]] = set()
         self._conversations: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
@@ -55,6 +62,8 @@ class Control:
             "probe": self._probe,
             "examine": self._examine,
             "sleep": self._sleep,
+            "about": self._about,
+            "hand-over": self._hand_over,
             "down": self._down,
         }
 
@@ -250,6 +259,17 @@ class Control:
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""
         return {target: self._supervisor.told(target) for target in conversation.targets}
+
+    async def _about(self, conversation: Conversation) -> Any:  # noqa: ARG002 (every verb takes one)
+        """Which code this process runs: what is on the disk may be newer. `life` is another one after a hand-over."""
+        root, life = str(self._supervisor.roster.workspace.root), self._life
+        return {"root": root, "pid": os.getpid(), "executable": sys.executable, "life": life, **asdict(self._build)}
+
+    async def _hand_over(self, conversation: Conversation) -> Any:
+        """Makes this process the supervisor of the code on the disk, as soon as who asked has been told so."""
+        self._supervisor.refuse_while_ending()
+        asyncio.get_running_loop().call_later(_FAREWELL, self._supervisor.leaving.set)
+        return await self._about(conversation)
 
     async def _down(self, conversation: Conversation) -> Any:
         task = asyncio.current_task()

@@ -57,6 +57,17 @@ class GatewayProcess:
         for one in self._listening:
             self._ports[one.scheme] = one.port
 
+    def take_over(self, text: str) -> None:
+        """Has the living gateway's sockets, too, from the supervisor before: `text` is `listen.hand_over`'s."""
+        found = listen.handed_over(text)
+        self._listening = tuple(
+            Listening(scheme, self.port(scheme), tuple(sockets)) for scheme, sockets in found.items()
+        )
+
+    def handed_over(self) -> dict[str, str]:
+        """The variable that tells the next supervisor of the sockets; none where the gateway alone has them."""
+        return {listen.HANDED_OVER: listen.hand_over(self._listening)} if self._listening else {}
+
     def close(self) -> None:
         """Gives the ports back."""
         for one in self._listening:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from procman import adoption, environment, foreground, lock, plans, ports, proc, spawn, workspace
+from procman import adoption, environment, foreground, listen, lock, plans, ports, proc, spawn, workspace
 from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
@@ -57,6 +57,8 @@ class House:
         resume: bool = False,
     ) -> None:
         self.resume = resume
+        #: The gateway's sockets, from the supervisor that this process was before (`become_the_next_one`).
+        self.handed_over = environ.pop(listen.HANDED_OVER, "")
         self.root = root
         self.paths = paths
         self.environ = environ
@@ -214,9 +216,13 @@ class House:
         """The gateway's sockets, or the gateway that a killed supervisor left: it has them still, and goes on."""
         events = plans.events_port(self.workspace, self.circumstances)
         gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger.facts, events)
+        self.gateway = gateway
         self.stack.callback(gateway.close)
         entry = self.ledger.alive(GATEWAY)
-        if not (entry and entry.ready and entry.definition == gateway.definition and gateway.port("https")):
+        if entry and entry.ready and entry.definition == gateway.definition and gateway.port("https"):
+            gateway.take_over(self.handed_over)
+        else:
+            listen.close_all(listen.handed_over(self.handed_over))
             await adoption.end_all(self.ledger, GATEWAY)  # else it would still have the ports
             gateway.open(lambda text: self.note("stores", text))
         fixtures = self.supervisor.fixtures
@@ -286,9 +292,17 @@ class House:
 
     async def main(self) -> int:
         """Works until a signal, ``stores down``, or the end of all that a foreground run started."""
+        leaving = self.supervisor.leaving
         ends = [asyncio.create_task(event.wait()) for event in (self.ending, self.supervisor.down)]
         work = asyncio.create_task(self.work())
-        await asyncio.wait({work, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        while True:
+            left = asyncio.create_task(leaving.wait())
+            await asyncio.wait({work, left, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            left.cancel()
+            if not leaving.is_set() or work.done() or any(task.done() for task in ends):
+                break
+            leaving.clear()
+            self.become_the_next_one()
         for task in ends:
             task.cancel()
         if not work.done():
@@ -298,6 +312,19 @@ class House:
                 self.ledger.remember()
             return 0
         return await work
+
+    def become_the_next_one(self) -> None:
+        """Hands over to the code that is on the disk now, in this process: what it started stays its child.
+
+        The next one goes on as after a kill of this one (`adoption`), and has the gateway's sockets besides. Returns
+        only where that cannot be done.
+        """
+        self.display.flush(0.5)
+        arguments = [sys.executable, "-P", "-m", "procman", *sys.argv[1:]]
+        try:
+            os.execve(sys.executable, arguments, self.environ | self.gateway.handed_over())  # noqa: S606
+        except OSError as error:
+            self.note("stores", f"cannot hand over: {sys.executable}: {error.strerror}")
 
     async def work(self) -> int:
         """A foreground run's own work; in the background there is none."""

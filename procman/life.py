@@ -57,7 +57,11 @@ class Life:
             floor.ledger.entries[name] = entry
             output.begun = entry.position
             os.close(output.open())
-            life._forget = proc.on_exit(floor.loop, entry.pid, entry.start, life._exited)
+            if _is_child(entry.pid):  # of the supervisor that this process was before: its exit code will be told
+                floor.reaper.expect(entry.pid, life._exited)
+                floor.loop.call_soon(floor.reaper.child_ended)  # it may have ended while nobody listened
+            else:
+                life._forget = proc.on_exit(floor.loop, entry.pid, entry.start, life._exited)
         else:
             life._exited()
         return life
@@ -84,6 +88,14 @@ class Life:
     async def kill(self) -> Iterable[int]:
         """Ends it without asking. Returns what cannot be killed."""
         return await self._tree.end(signal.SIGKILL, 0.0, asyncio.Event())
+
+
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def exit_text(code: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from procman import ports
@@ -56,6 +56,36 @@ def gateway(settings: Settings, note: Callable[[str], None]) -> tuple[Listening,
 def events(port: int) -> Listening:
     """The event broker's sockets: publishers that start before the gateway find them open. Raises `StoresError`."""
     return _bind("events", port)
+
+
+#: The variable in which a supervisor tells the one after it which descriptors are whose: ``http=5,http=6,https=7``.
+HANDED_OVER = "STORES_HANDED_OVER"
+
+
+def hand_over(listening: Iterable[Listening]) -> str:
+    """The text for `HANDED_OVER`. The sockets outlive an exec from here on."""
+    for one in listening:
+        for each in one.sockets:
+            each.set_inheritable(True)
+    return ",".join(f"{one.scheme}={each.fileno()}" for one in listening for each in one.sockets)
+
+
+def handed_over(text: str) -> dict[str, list[socket.socket]]:
+    """The sockets that `text` names, by scheme."""
+    found: dict[str, list[socket.socket]] = {}
+    for part in filter(None, text.split(",")):
+        scheme, _, number = part.partition("=")
+        one = socket.socket(fileno=int(number))
+        one.set_inheritable(False)
+        found.setdefault(scheme, []).append(one)
+    return found
+
+
+def close_all(sockets: Mapping[str, Iterable[socket.socket]]) -> None:
+    """Closes what was handed over and is not wanted."""
+    for group in sockets.values():
+        for one in group:
+            one.close()
 
 
 def _one(scheme: str, wanted: int | None, note: Callable[[str], None]) -> Listening:

@@ -41,6 +41,8 @@ class Supervisor:
     circumstances: Circumstances
     fixtures: Fixtures = field(default_factory=Fixtures)
     down: asyncio.Event = field(default_factory=asyncio.Event)
+    #: This process is to become the supervisor of the code that is on the disk now; what it supervises lives on.
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
     hearers: set[Callable[[str, bytes], None]] = field(default_factory=set)
     ending: bool = False
     externals: Externals = field(default_factory=Externals)
@@ -50,7 +52,7 @@ class Supervisor:
 
         `urgent`: somebody waits for just these, so they come before all that is queued.
         """
-        self._refuse_while_ending()
+        self.refuse_while_ending()
         chosen = self.roster.select(targets)
         named = {process.name.partition(".")[0] for process in chosen if process.name != GATEWAY}
         services = [service for service in self.roster.workspace.services if service.name in named]
@@ -148,7 +150,7 @@ class Supervisor:
 
     async def restart(self, targets: Sequence[str]) -> list[Supervised]:
         """Restarts what the targets mean and no other; without targets, all that is wanted."""
-        self._refuse_while_ending()
+        self.refuse_while_ending()
         chosen = self.roster.select(targets) if targets else self.running()
         await self.externals.probe(process for process in chosen if process.name != GATEWAY)
         await self._refuse_external(chosen, targets, "End it where it was started, then: stores start")
@@ -163,7 +165,8 @@ class Supervisor:
             raise StoresError("\n".join(failed), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
         return chosen
 
-    def _refuse_while_ending(self) -> None:
+    def refuse_while_ending(self) -> None:
+        """Raises `StoresError` where nothing is to begin any more."""
         if self.ending:
             raise StoresError("The supervisor is just ending", "Start it again when it is gone: stores up -d")
 
