@@ -19,6 +19,7 @@ from proxy_addons.issuer.endpoints import Endpoints
 from proxy_addons.issuer.issuer import Issuer, Terms
 from proxy_addons.issuer.message import Answer, Request
 from proxy_addons.site import Site
+from proxy_addons.words import PAGES
 
 ALICE = Identity("alice", "user-1", ("org:read", "org:write"), {"email": "alice@example.com"})
 BOB = Identity("bob", "user-2")
@@ -249,6 +250,7 @@ def test_no_code_and_no_error_goes_anywhere_else(world: World, url: str) -> None
         assert answer.status == 400
         assert "Location" not in answer.headers
         assert "<form" not in answer.body.decode()
+        assert "A code is sent only to a host of this workspace" in answer.body.decode()
     token = button.token(AUTH)
     query = urlencode({"token": token, **ASKED, "redirect_uri": url})
     pressed = world.ask(
@@ -549,8 +551,8 @@ def test_the_pages_speak_two_languages(world: World) -> None:
         one = world.ask("GET", path, **HTML, accept_language="en-GB,ja;q=0.5")
         other = world.ask("GET", path, **HTML, accept_language="ja,en-US;q=0.7")
         assert (one.headers["Content-Language"], other.headers["Content-Language"]) == ("en", "ja")
-        assert f"<h1>{english}</h1>" in one.body.decode()
-        assert f"<h1>{japanese}</h1>" in other.body.decode()
+        assert f">{english}</h1>" in one.body.decode()
+        assert f">{japanese}</h1>" in other.body.decode()
         assert '<html lang="ja">' in other.body.decode()
 
 
@@ -561,6 +563,8 @@ def test_both_languages_have_the_same_words() -> None:
     for name, text in words["en"].items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", words["ja"][name])), name
     assert set(words["en"]) == set(words["ja"])
+    used = "".join((PAGES.parent / name).read_text() for name in ("issuer/pages.py", "pages/issuer.html"))
+    assert [name for name in words["en"] if name not in used] == []
 
 
 def test_a_workspace_without_identities_says_how_to_write_one(world: World) -> None:
