@@ -63,6 +63,7 @@ class ServiceStatus:
     rewrite_body: tuple[str, ...] = ()
     ready_timeout: float = 60.0
     api: ApiRoute | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class Snapshot:
     events: EventSettings = field(default_factory=EventSettings)
     identities: tuple[Identity, ...] = ()
     authorizer: AuthorizerSettings = field(default_factory=AuthorizerSettings)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceStatus | None:
         """The service of that name, if it is registered."""
@@ -170,6 +172,7 @@ class Snapshot:
             authorizer=AuthorizerSettings.from_json(value["authorizer"])
             if "authorizer" in value
             else AuthorizerSettings(),
+            groups={name: tuple(members) for name, members in value.get("groups", {}).items()},
         )
 
 
@@ -187,6 +190,7 @@ def _service(value: dict[str, Any]) -> ServiceStatus:
         "urls": tuple(value["urls"]),
         "processes": processes,
         "rewrite_body": tuple(value.get("rewrite_body", ())),
+        "needs": tuple(value.get("needs", ())),
         "subscription": Subscription.from_json(value["subscription"]) if value.get("subscription") else None,
         "api": ApiRoute.from_json(value["api"]) if value.get("api") else None,
     }

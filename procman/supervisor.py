@@ -231,6 +231,7 @@ class Supervisor:
             ),
             identities=tuple(workspace.settings.identities.values()),
             authorizer=workspace.settings.authorizer,
+            groups=workspace.settings.groups,
         )
 
     def _status(self, service: Service, url: str) -> ServiceStatus:
@@ -267,6 +268,7 @@ class Supervisor:
             ready_timeout=service.ready_timeout,
             subscription=service.subscription,
             api=service.api,
+            needs=service.needs,
         )
 
 

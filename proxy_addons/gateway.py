@@ -123,9 +123,13 @@ class Gateway:
         return steps
 
     def _make_dashboard(self) -> Dashboard:
-        from proxy_addons.dashboard.dashboard import Dashboard  # noqa: PLC0415 - 30 ms that only a visitor needs
+        from proxy_addons.dashboard.dashboard import Dashboard, Surroundings  # noqa: PLC0415 - 30 ms that only a visitor needs
 
-        return Dashboard(self._current, self._supervisor, self._place.state, self._place.logs, self._front.watch)
+        place = self._place
+        around = Surroundings(
+            self._current, self._supervisor, place.state, place.logs, self._front.watch, lambda: self._events
+        )
+        return Dashboard(around)
 
     def _terms(self) -> Terms:
         snapshot = self._current.view.snapshot

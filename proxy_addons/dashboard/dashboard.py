@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy_addons.dashboard import openapi
 from proxy_addons.dashboard.admission import Admission
 from proxy_addons.dashboard.api import Api
+from proxy_addons.dashboard.events import Events
 from proxy_addons.dashboard.findings import Doctor
 from proxy_addons.dashboard.guard import Guard
 from proxy_addons.dashboard.logs import SEARCH, TARGETS, Logs
@@ -17,40 +20,61 @@ from proxy_addons.dashboard.services import Services
 from proxy_addons.dashboard.session import Sessions
 from proxy_addons.dashboard.static_files import StaticFiles
 from proxy_addons.dashboard.stream import Stream
+from proxy_addons.dashboard.timeline import Timeline
 from proxy_addons.dashboard.traffic import Traffic, Watch
 from proxy_addons.dashboard.visitor import Visitor
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:
+    from proxy_addons.events.hosting import Hosting
     from proxy_addons.front.exchange import Asker
     from proxy_addons.front.exchange import Request as FrontRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the dashboard shows and steers.
+
+    `state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's; `hosting`:
+    the event broker, once it is loaded.
+    """
+
+    current: Current
+    supervisor: Supervisor
+    state: Path
+    logs: Path | None
+    watch: Watch
+    hosting: Callable[[], Hosting | None]
 
 
 class Dashboard:
     """Does nothing of itself: what nobody listens to is neither measured nor noted."""
 
-    def __init__(self, current: Current, supervisor: Supervisor, state: Path, logs: Path | None, watch: Watch) -> None:
-        """`state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's."""
-        self._current = current
-        sessions = Sessions(state)
+    def __init__(self, around: Surroundings) -> None:
+        """Raises ``OSError`` where the token cannot be kept."""
+        current = around.current
+        sessions = Sessions(around.state)
         self._guard = Guard(sessions)
         self._files = StaticFiles()
-        services = Services(current, supervisor)
-        written, doctor = Logs(current, supervisor, logs), Doctor(current)
-        traffic = Traffic(current, watch)
+        self._visitors: set[Visitor] = set()
+        self._timeline = Timeline(current)
+        services, doctor = Services(current, around.supervisor), Doctor(current)
+        logs = Logs(current, around.supervisor, around.logs)
+        traffic, events = Traffic(current, around.watch), Events(around.hosting)
         topics = {
             "services": services.follow,
             "metrics": Metrics(current).follow,
-            "logs": written.follow,
-            "findings": doctor.follow,
+            "states": self._timeline.follow,
+            "logs": logs.follow,
             "traffic": traffic.follow,
+            "events": events.follow,
+            "findings": doctor.follow,
         }
         stream = Stream(topics, {"targets": TARGETS, "q": SEARCH})
         admission = Admission(sessions, lambda: openapi.document(self.api.operations))
-        parts = (admission, services, written, traffic, doctor, stream)
+        parts = (admission, services, logs, traffic, events, doctor, stream)
         self.api = Api(self._guard, [row for part in parts for row in part.operations()])
-        self._visitors: set[Visitor] = set()
 
     def visit(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """Answers a request to one of its names."""
@@ -67,5 +91,6 @@ class Dashboard:
 
     def close(self) -> None:
         """The gateway ends: streams do, too, so that a restart need not wait for them."""
+        self._timeline.close()
         for visitor in list(self._visitors):
             visitor.end()

@@ -48,8 +48,13 @@ def several(of: Schema, about: str = "", **more: Any) -> Schema:
 
 def record(about: str = "", *, optional: tuple[str, ...] = (), **members: Schema) -> Schema:
     """An object that has these members, but for the `optional` ones; there may be more."""
+    return members_of(members, about, optional)
+
+
+def members_of(members: Mapping[str, Schema], about: str = "", optional: tuple[str, ...] = ()) -> Schema:
+    """The same, for names that are no names in Python."""
     required = [name for name in members if name not in optional]
-    return _described({"type": "object", "properties": members, "required": required}, about)
+    return _described({"type": "object", "properties": dict(members), "required": required}, about)
 
 
 def table(of: Schema, about: str = "") -> Schema:

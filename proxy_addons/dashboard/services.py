@@ -42,6 +42,8 @@ SERVICE = schema.record(
     dir=schema.text(),
     problem=schema.text(),
     start=schema.text("manual, or on-request"),
+    needs=schema.several(schema.text(), "Services that have to be ready before it."),
+    api=schema.maybe(schema.record("What it answers for at the API gateway.", route=schema.text())),
 )
 _GATEWAY = schema.record(
     http=schema.whole(), https=schema.whole(), pid=schema.maybe(schema.whole()), state=schema.text()
@@ -53,6 +55,7 @@ WORKSPACE = schema.record(
     pid=schema.whole("The supervisor's."),
     gateway=_GATEWAY,
     services=schema.several(SERVICE),
+    groups=schema.table(schema.several(schema.text()), "Names for several services, from stores.toml."),
     mistakes=schema.several(schema.text(), "In its files, now; the last good state is in force."),
 )
 _TARGETS = schema.record(
@@ -151,6 +154,7 @@ def _around(snapshot: Snapshot) -> dict[str, Any]:
         "domain": snapshot.domain,
         "pid": snapshot.pid,
         "gateway": {"http": gateway.http, "https": gateway.https, "pid": gateway.pid, "state": gateway.state},
+        "groups": {name: list(members) for name, members in snapshot.groups.items()},
         "mistakes": list(snapshot.mistakes),
     }
 

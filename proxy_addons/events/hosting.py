@@ -62,6 +62,10 @@ class Hosting:
         else:
             self._background(self._follow())
 
+    async def ask(self, request: Request) -> Response:
+        """The broker's answer, for who asks in the same process. Raises `RefusalError`."""
+        return await self._answer(request)
+
     async def close(self) -> None:
         """Accepts no more; what was accepted is on the disk."""
         for task in self._tasks:

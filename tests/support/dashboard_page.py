@@ -19,6 +19,7 @@ class Page:
         self.port = int(status["gateway"]["http"])
         self.host = f"stores.localhost:{self.port}"
         self.token = site.ok("open", "--token").strip()
+        self.program = {"Authorization": f"Bearer {self.token}"}
 
     def ask(self, method: str, path: str, body: Any = None, **fields: str) -> tuple[int, Any, dict[str, str]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -35,12 +36,12 @@ class Page:
         return answer.status, json.loads(read) if "json" in kind else read, dict(answer.headers)
 
     def get(self, path: str) -> Any:
-        status, told, _ = self.ask("GET", path, Authorization=f"Bearer {self.token}")
+        status, told, _ = self.ask("GET", path, **self.program)
         assert status == 200, told
         return told
 
     def post(self, path: str, body: Any) -> Any:
-        status, told, _ = self.ask("POST", path, body, Authorization=f"Bearer {self.token}")
+        status, told, _ = self.ask("POST", path, body, **self.program)
         assert status == 200, told
         return told
 
