@@ -34,6 +34,9 @@ _REQUEST_LIMIT = 1024 * 1024
 #: Seconds between the answer to `hand-over` and the exec that ends all conversations.
 _FAREWELL = 0.05
 
+#: Characters of what is said of a service.
+_LONGEST_ADVICE = 1000
+
 #: Stored lines that a request can be told. Whoever wants more reads the files, which costs the supervisor nothing.
 _STORED_LINES = 1000
 
@@ -64,6 +67,7 @@ class Control:
             "sleep": self._sleep,
             "about": self._about,
             "hand-over": self._hand_over,
+            "advise": self._advise,
             "down": self._down,
         }
 
@@ -255,6 +259,13 @@ class Control:
     async def _sleep(self, conversation: Conversation) -> Any:
         """Stops what the gateway saw nobody use for long; the answer says why each stays."""
         return {name: await self._supervisor.sleep(name) for name in conversation.targets}
+
+    async def _advise(self, conversation: Conversation) -> Any:
+        """The gateway has seen in its answers what a service has to set."""
+        advice = " ".join(str(conversation.request.get("advice") or "").split())[:_LONGEST_ADVICE]
+        for target in conversation.targets:
+            self._supervisor.roster.primary(target).advise(advice)
+        return True
 
     async def _environment(self, conversation: Conversation) -> Any:
         """What each of the targets is told by this tool: of a service, the process that requests go to."""

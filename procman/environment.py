@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from procman import frameworks
+
 #: What make tells its own children: a service's `make dev` would wait for a job server that is not its own.
 _OF_MAKE = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMOUT", "MAKE_TERMERR"})
 
@@ -28,8 +30,9 @@ class Layers:
     above: dict[str, str]
 
     def merged(self) -> dict[str, str]:
-        """The whole environment."""
-        return {**self.below, **self.shell, **self.above}
+        """The whole environment. The hosts that the user allows himself are kept."""
+        theirs = {**self.below, **self.shell}
+        return {**theirs, **self.above, **frameworks.kept(self.above, theirs)}
 
 
 def base(environ: Mapping[str, str]) -> dict[str, str]:

@@ -178,6 +178,10 @@ class Output:
         for listener in tuple(self.listeners):
             listener(lines)
 
+    def say(self, text: str) -> None:
+        """A line of this tool's own among the process's lines, in its log and on whoever's screen shows it."""
+        self._hear(b"%bstores: %b\n" % (b"\n" if self._partial else b"", text.encode()))
+
     def pause(self) -> None:
         """Stops reading: whoever shows the output is behind. The process waits when the FIFO is full."""
         if self._reading:

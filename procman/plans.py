@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from procman import directory, env_file, environment, ports, readiness, spawn
+from procman import directory, env_file, environment, frameworks, ports, readiness, spawn
 from procman.doorway import Doorway
 from procman.environment import Layers
 from procman.errors import StoresError
@@ -136,6 +136,7 @@ def told(
     return {
         **circumstances.added,
         **environment.of_service(service.name, process.name, port, urls(workspace, circumstances.https)),
+        **frameworks.variables(workspace.settings.domain, service.hosts, port),
         "STORES_EVENTS_URL": f"http://127.0.0.1:{events_port(workspace, circumstances)}",
         **service.env,
     }

@@ -38,6 +38,7 @@ class Supervised:
         self.exit = ""
         self.exit_code: int | None = None
         self.problem = ""
+        self.advice = ""
         self.restarts = 0
         self.since = time.time()
         self.on_terminal = plan.terminal
@@ -122,6 +123,7 @@ class Supervised:
         if self._task and not self._task.done():
             return
         self.external = pid
+        self.advice = self.advice if self.state is State.EXTERNAL and pid is not None else ""
         if pid is not None:
             self._wish(wanted=False)
             self.exit, self.exit_code, self.problem = "", None, ""
@@ -162,6 +164,13 @@ class Supervised:
         await self._floor.bell.until(
             lambda: not self._dismissed and (self.state in {State.READY, *AT_REST, *BROKEN} or bool(self.problem))
         )
+
+    def advise(self, advice: str) -> None:
+        """Something to set before it answers as it should: said in its own log, and kept for this life."""
+        if advice != self.advice and (self.state in ALIVE or self.state is State.EXTERNAL):
+            self.advice = advice
+            self.output.say(advice)
+            self._floor.bell.ring()
 
     # What an earlier supervisor left
 
@@ -243,7 +252,7 @@ class Supervised:
         self._dismissed = False
         self._asked.clear()
         self._hurry.clear()
-        self.problem = ""
+        self.problem = self.advice = ""
         self._to(State.QUEUED)
         self._floor.bell.ring()
 

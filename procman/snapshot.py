@@ -39,7 +39,8 @@ class ServiceStatus:
     """One registered service, whether it runs or not.
 
     `wanted` says that somebody started it here. `port` is the one that requests go to, on ::1 or 127.0.0.1. `hosts` are
-    relative to the domain. `remote` is the origin that answers while nothing runs here, or None.
+    relative to the domain. `remote` is the origin that answers while nothing runs here, or None. `advice`: what it has
+    to set, as its own answers to requests said.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ServiceStatus:
     ready_timeout: float = 60.0
     api: ApiRoute | None = None
     needs: tuple[str, ...] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,7 @@ class Supervisor:
             subscription=service.subscription,
             api=service.api,
             needs=service.needs,
+            advice=primary.advice,
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from procman.snapshot import ServiceStatus, Snapshot
+from proxy_addons.adviser import Adviser
 from proxy_addons.authorities import Authorities
 from proxy_addons.beside import imported
 from proxy_addons.dashboard.door import Door
@@ -75,7 +76,10 @@ class Gateway:
         context = listening_context(lambda: self._authorities.authority)
         self._dashboard = Door(self._current, self._make_dashboard)
         takes = self._dashboard.takes
-        self._front = Front(self._current, self._server, self._verdicts, context, place.answer_timeout, takes)
+        self._adviser = Adviser(self._current, self._supervisor)
+        self._front = Front(
+            self._current, self._server, self._verdicts, context, place.answer_timeout, takes, self._adviser.advise
+        )
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""

@@ -137,6 +137,10 @@ class Supervisor:
         *_, last = await self._ask({"verb": "sleep", "targets": [service]}, patience=None)
         return str(last["ok"].get(service, "")) if isinstance(last["ok"], dict) else ""
 
+    async def advise(self, service: str, advice: str) -> None:
+        """Has its people told what it has to set, until it is started again. Raises `StoresError`."""
+        await self._ask({"verb": "advise", "targets": [service], "advice": advice})
+
     async def runs_outside(self, service: str) -> bool:
         """Looks whether somebody started it by hand. Raises `StoresError` when that cannot be had."""
         *_, last = await self._ask({"verb": "probe", "targets": [service]})

@@ -59,6 +59,8 @@ def _remarks(overview: Overview, service: ServiceStatus) -> Iterator[str]:
     """What should be known besides, and what to type."""
     if service.problem:
         yield f"{service.name}: {service.problem}"
+    if service.advice:
+        yield f"{service.name}: {service.advice}"
     setup = overview.setups.get(service.name)
     if setup is Setup.STALE:
         yield f"{service.name}: setup stale (stores setup {service.name})"

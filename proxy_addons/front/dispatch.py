@@ -20,6 +20,7 @@ from proxy_addons.site import Site
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:
+    from proxy_addons.front.overhearing import Refusals
     from proxy_addons.front.slow_path import SlowPath
 
 #: RFC 9110, section 9.2.2: what may be sent again when nobody knows whether it arrived.
@@ -42,9 +43,12 @@ class Place:
 class Dispatch:
     """What askers ask (`exchange.Front`)."""
 
-    def __init__(self, current: Current, slow_path: SlowPath, clock: Clock, patience: float) -> None:
+    def __init__(
+        self, current: Current, slow_path: SlowPath, clock: Clock, patience: float, refusals: Refusals | None = None
+    ) -> None:
         """`patience`: seconds for a service's answer to begin."""
         self._current = current
+        self._refusals = refusals
         self._slow_path = slow_path
         self._clock = clock
         self._patience = clock.ticks(patience)
@@ -101,7 +105,7 @@ class Dispatch:
             return None
         pool = self._pools.get(decision.upstreams)
         if pool is None:
-            pool = self._pools[decision.upstreams] = Pool(self._clock)
+            pool = self._pools[decision.upstreams] = Pool(self._clock, self._refusals)
         return Place(pool, decision.upstreams, Told(address, site))
 
     async def _connect(self, place: Place) -> Upstream:
@@ -134,6 +138,8 @@ class Dispatch:
             head = place.told.head(request)
             Connecting(request, head, asker, self._unreachable).start(self._connect(place), b"", True)
             return
+        if upstream.unread and self._refusals is not None:
+            self._refusals.hint(request, upstream.unread)  # Next.js refuses a WebSocket with words, and no head
         timed_out = isinstance(error, TimeoutError)
         self._slow_path.ask_page(request, asker, problem.of_answer(str(error), remote=False, timed_out=timed_out))
 

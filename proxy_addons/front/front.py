@@ -14,6 +14,7 @@ from proxy_addons.front.clients import Clients
 from proxy_addons.front.clock import Clock
 from proxy_addons.front.dispatch import Dispatch
 from proxy_addons.front.door import Door
+from proxy_addons.front.overhearing import Advise, Refusals
 from proxy_addons.front.slow_path import SlowPath, Takes, nobody_takes
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current
@@ -39,15 +40,17 @@ class Front:
         context: ssl.SSLContext,
         answer_timeout: float | None = None,
         takes: Takes = nobody_takes,
+        advise: Advise = lambda _, __: None,
     ) -> None:
         """`server` waits for mitmproxy's. `context`: for TLS. `answer_timeout`: seconds, instead of the default.
 
-        `takes`: is asked before mitmproxy is, and may answer itself.
+        `takes`: is asked before mitmproxy is, and may answer itself. `advise`: is told what a service has to set, so
+        that it knows its host.
         """
         patience = answer_timeout or LOCAL_ANSWER
         self._clock = Clock(asyncio.get_running_loop(), min(_TICK, patience / _TICKS_IN_PATIENCE))
         self._slow_path = SlowPath(server, verdicts, self._clock, takes)
-        self._dispatch = Dispatch(current, self._slow_path, self._clock, patience)
+        self._dispatch = Dispatch(current, self._slow_path, self._clock, patience, Refusals(current, advise))
         self._clients = Clients(self._dispatch, self._clock)
         self._door = Door(self._clients, context)
         self._last_call: asyncio.TimerHandle | None = None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from proxy_addons.front.clock import Clock
 from proxy_addons.front.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxy_addons.front.overhearing import Refusals
 
 #: Seconds that a free connection is kept. Node's server closes after 5, and a request must not meet that.
 KEEP_FREE: Final = 4.0
@@ -17,10 +20,12 @@ _MOST_FREE: Final = 128
 class Pool:
     """Upstream connections to one place, and their clock."""
 
-    __slots__ = ("_all", "_free", "_loop", "_reaper", "clock", "requests")
+    __slots__ = ("_all", "_free", "_loop", "_reaper", "clock", "refusals", "requests")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, refusals: Refusals | None = None) -> None:
+        """`refusals`: reads along where a service refuses its host."""
         self.clock = clock
+        self.refusals = refusals
         #: How many it was used for: who lets idle services sleep asks.
         self.requests = 0
         self._loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy_addons.blocked_host import STATUSES
 from proxy_addons.front.chunks import Chunks, chunk, last_chunk
 from proxy_addons.front.exchange import CHUNKED, TUNNEL, Asker, Request, Response
 from proxy_addons.front.heads import END, LONGEST_HEAD
@@ -179,6 +180,8 @@ class Upstream(asyncio.Protocol):
                 self._fail(ConnectionError(f"the answer is no proper HTTP: {error}"))
                 return
             if response.status >= 200 or response.length == TUNNEL:  # noqa: PLR2004 - what is no 1xx is final
+                if response.status in STATUSES and self.pool.refusals is not None:
+                    self._asker = asker = self.pool.refusals.overheard(request, response, asker)
                 self._read_body(response, data, asker)
                 return
             asker.on_interim(response)
@@ -264,6 +267,11 @@ class Upstream(asyncio.Protocol):
         """Nobody waits any longer for this answer."""
         if self._state == _HEAD:
             self._fail(TimeoutError("no answer in time"))
+
+    @property
+    def unread(self) -> bytes:
+        """What came and is no whole head."""
+        return self._buffer
 
     @property
     def waits(self) -> bool:
