@@ -1,0 +1,199 @@
+// The logs of several processes as one, live.
+
+import { plain, spans } from "./ansi.js";
+import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
+import { clock, moment } from "./format.js";
+import { LogLines } from "./log_lines.js";
+import { model, tell } from "./model.js";
+import { copy, failed } from "./notices.js";
+import { place, refine } from "./place.js";
+import { t } from "./words.js";
+import { Windowed } from "./windowed.js";
+
+/** Milliseconds without a key before a search is sent. */
+const QUIET = 250;
+const COLOURS = 8;
+/** Rows from the top at which older lines are asked for. */
+const NEAR = 40;
+
+export const open = (want) => new Logs(want);
+
+/** By its place among the services: neighbours differ. */
+function colourOf(name) {
+  const at = [...model.services.keys()].indexOf(name.split(".")[0]);
+  return at < 0 ? "plain" : `p${at % COLOURS}`;
+}
+
+class Logs {
+  topics = ["logs"];
+
+  constructor(want) {
+    this.want = want;
+    this.kept = new LogLines();
+    this.following = true;
+    this.search = h("input", { type: "search", "aria-label": t("logs.search"), placeholder: t("logs.search"), oninput: () => this.later() });
+    this.follow = button("down", t("follow"), () => this.setFollow(!this.following), { title: t("follow.title"), class: "follow" });
+    this.chips = h("div", { class: "chips", role: "group", "aria-label": t("view.services") });
+    this.count = h("span", { class: "does" });
+    const clear = button("trash", t("clear"), () => this.clear());
+    const bar = h("div", { class: "bar" }, h("h1", {}, t("view.logs")), h("span", { class: "search" }, icon("search"), this.search), h("span", { class: "bar end" }, this.count, clear, this.follow));
+    this.rows = new Windowed({ class: "lines card", role: "region", "aria-label": t("logs.of") }, (slot, index) => this.fill(slot, index));
+    this.rows.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    this.rows.element.addEventListener("click", (event) => !String(getSelection()) && this.choose(event.target.closest(".slot")));
+    this.newest = button("down", t("newest"), () => this.setFollow(true), { class: "floating main", hidden: true });
+    this.empty = h("p", { class: "empty", hidden: true });
+    this.whole = h("section", { class: "card pad whole", hidden: true, "aria-label": t("line") });
+    this.element = h("div", { class: "view full" }, bar, this.chips, h("div", { class: "below" }, this.empty, this.rows.element, this.newest), this.whole);
+    this.keys = { f: () => this.setFollow(!this.following), Escape: () => show(this.whole, false) };
+    this.nameFollow();
+  }
+
+  arrive({ targets = "", q = "" }) {
+    this.targets = targets.split(",").filter(Boolean);
+    this.q = q;
+    if (document.activeElement !== this.search) this.search.value = q;
+  }
+
+  parameters() {
+    const known = this.targets.filter((one) => one === "gateway" || model.services.has(one.split(".")[0]));
+    return { targets: known.join(","), q: this.q };
+  }
+
+  hear(event, data) {
+    if (event === "logs-begin") {
+      this.kept.begin(data.cursor);
+      this.older();
+    } else if (event === "logs") {
+      const away = this.kept.add(data.lines, data.missed);
+      if (away && !this.following) this.rows.shift(-away);
+      tell("logs");
+    }
+  }
+
+  update(kinds) {
+    if (kinds.has("services")) this.offer();
+    if (!kinds.has("logs")) return;
+    const { length } = this.kept.lines;
+    this.rows.resize(length);
+    if (this.following) this.rows.toEnd();
+    this.rows.draw();
+    text(this.count, t("logs.count", { n: length.toLocaleString() }));
+    show(this.empty, !length && !this.kept.loading);
+    show(this.rows.element, length);
+    text(this.empty, this.q ? t("logs.none.q", { q: this.q }) : t("logs.none"));
+    show(this.newest, length && !this.following);
+  }
+
+  offer() {
+    const names = [...model.services.keys(), "gateway"];
+    const processes = this.targets.filter((one) => one.includes("."));
+    const all = { name: "", label: t("all") };
+    const chips = [all, ...[...names, ...processes].map((name) => ({ name, label: name === "gateway" ? t("gateway") : name }))];
+    const make = ({ name, label }) => h("button", { type: "button", onclick: () => this.toggle(name) }, name && h("span", { class: `dot ${colourOf(name)}` }), label);
+    keyed(this.chips, chips, (one) => `${one.name} ${one.label}`, make, (chip, { name }) => attribute(chip, "aria-pressed", String(name ? this.targets.includes(name) : !this.targets.length)));
+    const longest = Math.max(8, ...[...model.services.values()].flatMap((one) => one.processes.map((process) => one.name.length + (one.processes.length > 1 ? process.name.length + 1 : 0))));
+    this.rows.element.style.setProperty("--who", `${Math.min(longest, 24) + 1}ch`);
+  }
+
+  toggle(name) {
+    const chosen = new Set(name ? this.targets : []);
+    if (name && !chosen.delete(name)) chosen.add(name);
+    this.again({ targets: [...chosen].join(",") });
+  }
+
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.again({ q: this.search.value.trim() }), QUIET);
+  }
+
+  again(query) {
+    refine(query);
+    this.arrive(place().query);
+    this.setFollow(true);
+    this.want();
+    this.offer();
+  }
+
+  async older() {
+    try {
+      const came = await this.kept.older({ targets: this.parameters().targets, q: this.q });
+      if (came === null) return;
+      this.rows.resize(this.kept.lines.length);
+      if (!this.following) this.rows.shift(came);
+    } catch (problem) {
+      failed(problem);
+    }
+    tell("logs");
+  }
+
+  scrolled() {
+    const { scrollTop } = this.rows.element;
+    const up = scrollTop < (this.last ?? 0);
+    this.last = scrollTop;
+    if (up && this.following && !this.rows.atEnd) this.setFollow(false);
+    else if (!up && !this.following && this.rows.atEnd) this.setFollow(true);
+    if (!this.following && scrollTop < NEAR * this.rows.row) this.older();
+  }
+
+  setFollow(on) {
+    this.following = on;
+    this.nameFollow();
+    tell("logs");
+  }
+
+  nameFollow() {
+    attribute(this.follow, "aria-pressed", String(this.following));
+  }
+
+  clear() {
+    this.kept.begin(null);
+    this.setFollow(true);
+  }
+
+  fill(slot, index) {
+    const line = this.kept.lines[index];
+    if (slot.line === line) return;
+    slot.line = line;
+    if (line.missed) {
+      slot.replaceChildren(h("span", { class: "missed" }, t("logs.missed", { n: line.missed })));
+      return;
+    }
+    const parts = [h("span", { class: "at" }, clock(line.at)), h("span", { class: `who ${colourOf(line.name)}` }, line.name), h("span", {}, ...this.looks(line.text))];
+    slot.replaceChildren(...parts);
+  }
+
+  looks(line) {
+    return spans(line).flatMap(([part, style]) => {
+      const inner = this.q ? marked(part, this.q) : [part];
+      return style ? h("span", { class: style }, ...inner) : inner;
+    });
+  }
+
+  /** A long line, whole, below the list. */
+  choose(slot) {
+    const line = slot && this.kept.lines[slot.index];
+    if (!line || line.missed) return;
+    const body = h("div", {}, h("p", { class: "does" }, `${moment(line.at)} · ${line.name}`), h("pre", { class: "block", tabindex: 0 }, ...this.looks(line.text)));
+    const verbs = h("div", {}, button("copy", t("copy"), () => copy(plain(line.text)), { bare: true }), button("close", t("close"), () => show(this.whole, false), { bare: true }));
+    this.whole.replaceChildren(body, verbs);
+    show(this.whole, true);
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.rows.close();
+  }
+}
+
+function marked(part, q) {
+  const found = [];
+  const low = part.toLowerCase();
+  const wanted = q.toLowerCase();
+  let at = 0;
+  for (let next = low.indexOf(wanted); next >= 0; next = low.indexOf(wanted, at)) {
+    found.push(part.slice(at, next), h("mark", {}, part.slice(next, next + q.length)));
+    at = next + q.length;
+  }
+  found.push(part.slice(at));
+  return found.filter((one) => one !== "");
+}
