@@ -23,6 +23,7 @@ from procman.cli import (
     status,
     system,
     terminal,
+    update,
 )
 from procman.cli.help import Verbs, option, shown
 from procman.cli.place import choose
@@ -104,7 +105,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         registration.use,
         completion.completion,
     ),
-    "This machine": (doctor.doctor, system.trust, autostart.autostart, system.clean),
+    "This machine": (doctor.doctor, system.trust, autostart.autostart, update.update, system.clean),
 }
 _SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
 

@@ -80,12 +80,13 @@ def up(
         run(targets)
         return
     if client.holder(place.paths) is None:
-        _start_supervisor(place)
+        start_supervisor(place)
     _wait_for_socket(place)
     _ask(place, "start", targets or [], as_json=as_json)
 
 
-def _start_supervisor(place: Place) -> None:
+def start_supervisor(place: Place) -> None:
+    """Starts one in the background, and returns when it answers. Raises `StoresError`."""
     place.paths.make()
     command = [sys.executable, "-P", "-m", "procman", "--workspace", str(place.root), "--background"]
     with place.paths.supervisor_log.open("ab") as log:
