@@ -64,6 +64,17 @@ def of_service(service: str, process: str, port: int, urls: Mapping[str, str]) -
     }
 
 
+def of_gateway(domain: str, https: int) -> dict[str, str]:
+    """Where the local API gateway is, and the issuer of the tokens that it gives to services."""
+    return {url_variable(host): url(host, domain, https) for host in ("api-gateway", "auth")}
+
+
+def url(host: str, domain: str, https: int) -> str:
+    """A host's URL through the gateway."""
+    port = "" if https == 443 else f":{https}"  # noqa: PLR2004 (https' own port)
+    return f"https://{host}.{domain}{port}"
+
+
 def proxy(environ: Mapping[str, str], port: int) -> dict[str, str]:
     """The gateway as HTTP proxy, for a machine whose DNS does not know the domain (yet).
 

@@ -40,11 +40,10 @@ def name_of(service: Service, process: Process) -> str:
 
 def urls(workspace: Workspace, https: int) -> dict[str, str]:
     """The URL of each service, by its first host that is no wildcard."""
-    port = "" if https == 443 else f":{https}"  # noqa: PLR2004 (https' own port)
     found = {}
     for service in workspace.services:
         host = next((host for host in service.hosts if not host.startswith("*.")), service.name)
-        found[service.name] = f"https://{host}.{workspace.settings.domain}{port}"
+        found[service.name] = environment.url(host, workspace.settings.domain, https)
     return found
 
 
@@ -137,6 +136,7 @@ def told(
         **circumstances.added,
         **environment.of_service(service.name, process.name, port, urls(workspace, circumstances.https)),
         **frameworks.variables(workspace.settings.domain, service.hosts, port),
+        **environment.of_gateway(workspace.settings.domain, circumstances.https),
         "STORES_EVENTS_URL": f"http://127.0.0.1:{events_port(workspace, circumstances)}",
         **service.env,
     }

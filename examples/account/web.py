@@ -32,6 +32,7 @@ def create(settings: Settings) -> App:
             ("GET", "/api/me", web.me),
             ("OPTIONS", "/api/me", web.may_ask),
             ("POST", "/api/tickets", web.take_ticket),
+            ("POST", "/api/sessions", web.give_session),
         ],
     )
 
@@ -126,6 +127,15 @@ class Web:
         if session is None:
             raise HttpError(HTTPStatus.NOT_FOUND, "There is no such ticket. A ticket is good for one minute, once.")
         return json_response({"session": session})
+
+    def give_session(self, request: Request) -> Response:
+        """For a program: the token that the remote API gateway asks for."""
+        words = request.json
+        login, password = (words.get("login"), words.get("password")) if isinstance(words, dict) else ("", "")
+        session = self._accounts.sign_in(str(login), str(password))
+        if session is None:
+            raise HttpError(HTTPStatus.UNAUTHORIZED, "Name and password do not belong together.")
+        return json_response({"session": session}, HTTPStatus.CREATED)
 
     def _user(self, request: Request) -> User | None:
         return self._accounts.user(request.cookies.get(SESSION, ""))

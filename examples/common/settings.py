@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.callers import Callers, TokenCallers
 from common.siblings import Siblings
 
 
@@ -17,6 +18,7 @@ class Settings:
     port: int
     siblings: Siblings
     badge: str = ""
+    callers: Callers | None = None
 
     @classmethod
     def from_environment(cls, folder: Path, port: int) -> Settings:
@@ -24,4 +26,5 @@ class Settings:
         data_dir = folder / os.environ.get("DATA_DIR", "var")
         data_dir.mkdir(parents=True, exist_ok=True)
         name = folder.name
-        return cls(name, folder, data_dir, int(os.environ.get("PORT") or port), Siblings(name, os.environ))
+        siblings, callers = Siblings(name, os.environ), TokenCallers.from_environment(os.environ)
+        return cls(name, folder, data_dir, int(os.environ.get("PORT") or port), siblings, "", callers)

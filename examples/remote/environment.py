@@ -15,17 +15,22 @@ import account.web
 import organization.web
 import reserve.web
 from common.app import App
+from common.callers import ToldCallers
 from common.message import Request, Response, problem
 from common.server import Handler, Server
 from common.settings import Settings
 from common.siblings import Answer, Siblings
+from remote import api_gateway
 from remote.certificates import Files
 
 DOMAIN = "remote.example.com"
 BADGE = "remote environment"
 SERVICES = {"account": account.web, "organization": organization.web, "reserve": reserve.web}
 # What says where a request came from is the business of the edge: a client's own words about it are dropped.
-CLIENTS_WORDS = ("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Port", "Forwarded")
+CLIENTS_WORDS = (
+    *("X-User-Id", "X-User-Scopes"),
+    *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Port", "Forwarded"),
+)
 
 
 def create_apps(data_dir: Path) -> dict[str, App]:
@@ -35,7 +40,7 @@ def create_apps(data_dir: Path) -> dict[str, App]:
         folder = Path(module.__file__).parent
         own = data_dir / name
         own.mkdir(exist_ok=True)
-        apps[name] = module.create(Settings(name, folder, own, 0, Neighbours(name, apps), BADGE))
+        apps[name] = module.create(Settings(name, folder, own, 0, Neighbours(name, apps), BADGE, ToldCallers()))
     return apps
 
 
@@ -72,11 +77,11 @@ class RemoteHandler(Handler):
             return problem(
                 HTTPStatus.MISDIRECTED_REQUEST, f"The certificate was for {asked_for}, the request for {host}."
             )
-        if not host.endswith(f".{DOMAIN}") or name not in self.server.apps:
+        if not host.endswith(f".{DOMAIN}") or name not in self.server.sites:
             return problem(HTTPStatus.NOT_FOUND, f"The remote environment has no host {host or 'without a name'}.")
         for header in CLIENTS_WORDS:
             del request.headers[header]
-        return self.server.apps[name](request)
+        return self.server.sites[name](request)
 
 
 class RemoteServer(Server):
@@ -84,6 +89,7 @@ class RemoteServer(Server):
 
     def __init__(self, port: int, apps: Mapping[str, App], files: Files, log: Path | None) -> None:
         self.apps = apps
+        self.sites = {**apps, api_gateway.HOST: api_gateway.ApiGateway(apps)}
         self._log = log.open("a", encoding="utf-8", buffering=1) if log else None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(files.leaf)

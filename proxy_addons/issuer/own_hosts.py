@@ -27,7 +27,11 @@ class OwnHosts:
         match = _URL.fullmatch(url)
         if match is None or "#" in url or len(url) > _LONGEST:
             return f"redirect_uri is no plain http or https URL: {url}"
-        return "" if self.has(match["origin"]) else f"redirect_uri is on no host of this workspace, nor on localhost: {url}"
+        return (
+            ""
+            if self.has(match["origin"])
+            else f"redirect_uri is on no host of this workspace, nor on localhost: {url}"
+        )
 
     def has(self, origin: str) -> bool:
         """Whether a page of `origin` is one of the workspace's, or of a program on this machine."""
