@@ -34,9 +34,13 @@ class Package:
     @classmethod
     def here(cls) -> Package:
         """As it is installed. Raises `StoresError` where nobody can tell how."""
-        found = distribution(_NAME)
+        return cls.of(Path(sys.prefix), distribution(_NAME))
+
+    @classmethod
+    def of(cls, prefix: Path, found: Distribution) -> Package:
+        """As it is installed in the environment at `prefix`."""
         source, present = _sources(found)
-        return cls(_installer(Path(sys.prefix), found), found.version, source, present)
+        return cls(_installer(prefix, found), found.version, source, present)
 
     def upgrade(self) -> list[str]:
         """The command that brings the newest version."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 from whole_system import WholeSystem
 from workbench import ROOT
+
+from procman import update_package
+from procman.errors import StoresError
 
 #: In place of the installation from the lock, which needs a network: an environment that borrows this one's libraries.
 VENV = f"""#!/bin/sh
@@ -49,7 +54,7 @@ class Tool(WholeSystem):
         self.origin, self.checkout = folder / "origin", folder / "checkout"
         for name in ("procman", "proxy_addons", "dns", "certs"):
             shutil.copytree(ROOT / name, self.origin / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "requirements.lock"):
+        for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, self.origin)
         (self.origin / ".gitignore").write_text(".venv*/\n__pycache__/\n")
         (self.origin / ".ci").mkdir()
@@ -227,3 +232,72 @@ def test_a_supervisor_of_another_place_stays_as_it_is(tool: Tool) -> None:
     told = json.loads(tool.ok("update", "--json"))
     assert [one["workspace"] for one in told["handed_over"]] == [str(tool.root)]
     assert any(str(other) in line and "runs from" in line for line in told["silent"])
+
+
+class Installed(Tool):
+    """The same, installed by pip from the repository. The libraries are this environment's, and nothing is fetched."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        venv = folder / "installed"
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        self.python = str(venv / "bin/python")
+        site = next(venv.glob("lib/python*/site-packages"))
+        (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+        self.env |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_CACHE_DIR": "1"}
+        subprocess.run(
+            [self.python, "-m", "pip", "install", "--quiet", f"stores @ git+{self.origin.as_uri()}@main"],
+            env=self.env,
+            check=True,
+        )
+
+    def bump(self, version: str, **files: str) -> None:
+        text = (self.origin / "pyproject.toml").read_text()
+        (self.origin / "pyproject.toml").write_text(re.sub(r"(?m)^version = .*$", f'version = "{version}"', text))
+        self.release(version, **files)
+
+
+def test_an_installed_package_is_upgraded_from_where_it_came_and_put_back_where_it_is_no_good(tmp_path: Path) -> None:
+    tool = Installed(tmp_path)
+    try:
+        tool.ok("up", "-d")
+        tool.port = tool.status()["gateway"]["http"]
+        before, life = tool.pids(), tool.about()["life"]
+        tool.bump("0.2.0")
+        assert f"git+{tool.origin.as_uri()}@main" in tool.ok("update", "--dry-run")
+        assert "to 0.2.0" in tool.ok("update")
+        assert tool.ok("--version") == "stores 0.2.0\n"
+        assert (tool.pids(), tool.about()["life"] == life) == (before, False)
+        tool.bump("0.3.0", **{"proxy_addons__chain.py": "\nraise SystemExit(7)\n"})
+        done = tool.stores("update")
+        assert (done.returncode, "The old version is back in place" in done.stderr) == (1, True), done.stderr
+        assert tool.ok("--version") == "stores 0.2.0\n"
+        assert tool.pids() == before
+        assert tool.get("shop").text == "here"
+    finally:
+        tool.end()
+
+
+@pytest.mark.parametrize(
+    ("marker", "upgrade", "restore"),
+    [
+        ("uv-receipt.toml", "uv tool upgrade stores", "uv tool install --force stores==1.2.3"),
+        ("pipx_metadata.json", "pipx upgrade stores", "pipx install --force stores==1.2.3"),
+    ],
+)
+def test_what_uv_and_pipx_installed_they_upgrade(tmp_path: Path, marker: str, upgrade: str, restore: str) -> None:
+    (tmp_path / marker).write_text("")
+    package = update_package.Package.of(tmp_path, distribution_in(tmp_path))
+    assert (" ".join(package.upgrade()), " ".join(package.restore())) == (upgrade, restore)
+
+
+def test_a_package_that_nobody_owns_up_to_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(StoresError, match="Nobody can tell how stores was installed"):
+        update_package.Package.of(tmp_path, distribution_in(tmp_path))
+
+
+def distribution_in(folder: Path) -> PathDistribution:
+    info = folder / "stores-1.2.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stores\nVersion: 1.2.3\n")
+    return PathDistribution(info)
