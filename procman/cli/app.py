@@ -18,6 +18,7 @@ from procman.cli import (
     inside,
     lifecycle,
     logs,
+    mcp,
     prepare,
     registration,
     status,
@@ -105,6 +106,7 @@ _VERBS: dict[str, tuple[Callable[..., None], ...]] = {
         registration.use,
         completion.completion,
     ),
+    "For programs": (mcp.mcp,),
     "This machine": (doctor.doctor, system.trust, autostart.autostart, update.update, system.clean),
 }
 _SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
