@@ -23,17 +23,30 @@ class Weakness:
     what: str
 
 
-#: Looked up on 2025-06-30, from the projects' own advisories. What is newer than this table is not in it.
+#: Checked on 2026-11-24: CPython's issue 135034 and the announcement of its releases of June 2025; mitmproxy's release
+#: notes (11.1.2, 12.1.2) and OSV (CVE-2026-40606). What is newer, or was not looked for, is not in it.
 _WEAKNESSES = (
     Weakness(
         "Python",
         ((3, 11, 13), (3, 12, 11), (3, 13, 4)),
-        "tar archives can write outside their folder (CVE-2025-4517), which concerns your services' installers",
+        "tarfile's extraction filters let an archive write outside its folder (CVE-2025-4517), unless your distribution"
+        " mended it. stores unpacks none; a service that runs on this Python may",
     ),
     Weakness(
         "mitmproxy",
         ((11, 1, 2),),
-        "mitmweb's API can be reached by clients of the proxy (CVE-2025-23217); this gateway runs no mitmweb",
+        "mitmweb's API needs no token (CVE-2025-23217). This gateway runs no mitmweb",
+    ),
+    Weakness(
+        "mitmproxy",
+        ((12, 1, 2),),
+        "HTTP/2 that it translates to HTTP/1 can smuggle requests (GHSA-847f-9342-265h). Here it speaks HTTP/2 only with"
+        " programs of this machine that use the gateway as a proxy",
+    ),
+    Weakness(
+        "mitmproxy",
+        ((12, 2, 2),),
+        "its proxy authentication by LDAP can be injected into (CVE-2026-40606). This gateway has none",
     ),
 )
 

@@ -245,11 +245,16 @@ class Installed(Tool):
         site = next(venv.glob("lib/python*/site-packages"))
         (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
         self.env |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_CACHE_DIR": "1"}
-        subprocess.run(
-            [self.python, "-m", "pip", "install", "--quiet", f"stores @ git+{self.origin.as_uri()}@main"],
-            env=self.env,
-            check=True,
-        )
+        pip = [self.python, "-m", "pip"]
+        version = subprocess.run([*pip, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+        if tuple(map(int, version.split(".")[:2])) < (24, 1):
+            super().end()
+            pytest.skip(f"pip {version} cannot install from a repository on this disk by name")
+        subprocess.run([*pip, "install", "--quiet", self.url], env=self.env, check=True)
+
+    @property
+    def url(self) -> str:
+        return f"stores @ git+{self.origin.as_uri()}@main"
 
     def bump(self, version: str, **files: str) -> None:
         text = (self.origin / "pyproject.toml").read_text()
