@@ -40,8 +40,7 @@ _WEAKNESSES = (
     Weakness(
         "mitmproxy",
         ((12, 1, 2),),
-        "HTTP/2 that it translates to HTTP/1 can smuggle requests (GHSA-847f-9342-265h). Here it speaks HTTP/2 only with"
-        " programs of this machine that use the gateway as a proxy",
+        "it lets HTTP/2 smuggle requests into HTTP/1 (GHSA-847f-9342-265h): here, for clients by CONNECT alone",
     ),
     Weakness(
         "mitmproxy",
