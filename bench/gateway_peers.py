@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certs.authority import Authority
+from procman.api_route import ApiRoute
 from procman.gateway_process import ALLOCATOR
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
@@ -162,8 +164,8 @@ def caddy(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
-    """Ours, with its sockets inherited and a supervisor that tells it fifty services once."""
+def gateway(folder: Path, port: int, authority: Authority, **told: object) -> Iterator[Peer]:
+    """Ours, with its sockets inherited and a supervisor that tells it fifty services once, or what is `told`."""
     folder.mkdir()
     sockets = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(2)]
     http, https = (each.getsockname()[1] for each in sockets)
@@ -174,8 +176,9 @@ def gateway(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
         gateway=GatewayStatus(http, https, str(authority.ca_file)),
         dns=DnsStatus(),
         remote=RemoteStatus(),
-        services=tuple(_service(host, port) for host in HOSTS),
+        services=tuple(service(host.partition(".")[0], port) for host in HOSTS),
     )
+    snapshot = dataclasses.replace(snapshot, **told)
     environ = {
         **os.environ,
         **ALLOCATOR,
@@ -195,9 +198,11 @@ def gateway(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
         each.close()
 
 
-def _service(host: str, port: int) -> ServiceStatus:
-    name = host.partition(".")[0]
-    return ServiceStatus(name, State.READY, Route.LOCAL, wanted=True, hosts=(name,), urls=(), processes=(), port=port)
+def service(name: str, port: int, api: ApiRoute | None = None) -> ServiceStatus:
+    """One that runs on `port`."""
+    return ServiceStatus(
+        name, State.READY, Route.LOCAL, wanted=True, hosts=(name,), urls=(), processes=(), port=port, api=api
+    )
 
 
 @contextlib.contextmanager

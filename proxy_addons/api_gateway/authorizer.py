@@ -23,6 +23,7 @@ from proxy_addons.api_gateway.external import External
 from proxy_addons.api_gateway.managed import ORIGINAL, Managed
 from proxy_addons.api_gateway.origins import strange
 from proxy_addons.api_gateway.refusal import RefusalError, challenge
+from proxy_addons.api_gateway.verified import Verified
 from proxy_addons.decision import FORGEABLE, Decision, decide, decision_of
 from proxy_addons.problem import Code, Problem
 from proxy_addons.view import Current, View
@@ -59,7 +60,7 @@ class Rules:
         identities = {identity.name: identity for identity in view.snapshot.identities}
         names = [name for name in (*own, *nobodys, *settings.response_headers) if name.lower() != "authorization"]
         in_trailers = Managed((*names, "Authorization", "Cookie"))
-        register = Register(identities, settings, tokens, f"api-gateway.{view.snapshot.domain}")
+        register = Register(identities, settings, Verified(tokens.verify).claims, f"api-gateway.{view.snapshot.domain}")
         return cls(view, Managed(names), in_trailers, register, own, nobodys)
 
 

@@ -51,11 +51,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """What callers are known by: the workspace's identities and rules, and the issuer of tokens."""
+    """What callers are known by: the workspace's identities and rules, and who verifies tokens."""
 
     identities: Mapping[str, Identity]
     settings: AuthorizerSettings
-    tokens: Tokens
+    verify: Callable[[str], Mapping[str, Any]]
     realm: str
 
 
@@ -124,7 +124,7 @@ def _bearer(headers: Headers, register: Register) -> Caller | None:
     if scheme.lower() != "bearer":
         return None
     try:
-        claims = register.tokens.verify(token)
+        claims = register.verify(token)
     except TokenError as error:
         if error.code in _SOMEBODY_ELSES:
             return _unknown(register, error.detail)
