@@ -7,7 +7,10 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= 4
 export WORKERS
 
-.PHONY: help setup dev test test-oldest lint format bench lock clean
+# What checks a page's accessibility; it is no part of this repository, and tests that need it say so where it is absent
+AXE     = $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/stores-tests
+
+.PHONY: help setup dev test test-browser test-oldest lint format bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +34,10 @@ test: $(STAMP)  ## run the whole test suite
 
 test-oldest: $(STAMP)  ## run the suite on the oldest working interpreter too, if that is another one
 	.ci/test-oldest
+
+test-browser: $(STAMP)  ## run what drives a headless Chromium, with axe-core (npm gets it into a cache folder, once)
+	@test -d $(AXE)/node_modules/axe-core || npm install --no-save --no-audit --no-fund --prefix $(AXE) axe-core@4
+	$(BIN)/python -m pytest -m browser
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

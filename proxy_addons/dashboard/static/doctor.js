@@ -55,5 +55,5 @@ function row({ link, health, said, mend }) {
   const head = h("div", {}, h("span", { class: `badge ${tone}` }, icon(sign), t(`health.${health}`)));
   const lines = mend ? mend.split("\n").filter(Boolean) : [];
   const mends = lines.length && h("div", { class: "mend" }, h("span", { class: "does" }, t("doctor.mend")), ...lines.map(command));
-  return h("li", {}, head, h("div", {}, h("h3", {}, link), h("p", {}, said), mends || null));
+  return h("li", {}, head, h("div", {}, h("h2", { class: "name" }, link), h("p", {}, said), mends || null));
 }

@@ -103,7 +103,7 @@ class Events {
     attribute(this.split, "class", one ? "split opened" : "split");
     if (!one) return;
     const json = JSON.stringify(one.event, null, 2);
-    const to = model.subscriptions.map(({ name }) => button("replay", t("replay.one", { name }), () => replay(name, { from: String(one.seq), to: String(one.seq) })));
+    const to = model.subscriptions.map(({ name }) => button("replay", t("replay.one", { name }), () => replay(name, one.seq, one.seq)));
     const title = h("div", { class: "bar" }, h("h1", {}, t("event.of", { n: one.seq })), button("close", t("close"), () => this.choose(null), { bare: true, class: "end" }));
     const verbs = h("div", { class: "bar" }, ...to, button("copy", t("copy"), () => copy(json)));
     attribute(this.detail, "aria-label", t("event.of", { n: one.seq }));
@@ -126,8 +126,9 @@ async function act(path, body) {
   }
 }
 
-async function replay(name, range) {
-  const told = await act(`/events/subscriptions/${encodeURIComponent(name)}/replay`, range);
+/** Both ends included; the API's `from` is the place behind which it begins. */
+async function replay(name, first, last) {
+  const told = await act(`/events/subscriptions/${encodeURIComponent(name)}/replay`, { from: String(first - 1), to: String(last) });
   if (told) notice("good", t("replayed", { n: told.replayed }));
 }
 
@@ -162,6 +163,6 @@ class SubscriptionRow {
     const number = { type: "number", min: 1, required: true };
     const fields = [{ name: "from", label: t("replay.from"), value: Math.max(1, newest - 9), ...number }, { name: "to", label: t("replay.to"), value: newest, ...number }];
     const range = await form(t("replay.title", { name: this.name }), t("replay.about"), fields, t("replay.do"));
-    if (range) replay(this.name, range);
+    if (range) replay(this.name, Number(range.from), Number(range.to));
   }
 }

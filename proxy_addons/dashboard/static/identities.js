@@ -39,7 +39,7 @@ class Identities {
     const list = h("dl", { class: "facts" }, ...facts.filter(([, value]) => value).map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));
     const other = now && usual !== current ? button("replay", t("who.default"), () => use(null)) : button("identities", t("who.use", { name: one.name }), () => use(one.name));
     const sign = now ? h("span", { class: "badge link end" }, icon("check"), t("who.now")) : null;
-    return h("section", { class: now ? "card pad now" : "card pad" }, h("div", { class: "bar" }, h("h3", {}, one.name), sign), list, now && usual === current ? null : h("p", {}, other));
+    return h("section", { class: now ? "card pad now" : "card pad" }, h("div", { class: "bar" }, h("h2", { class: "name" }, one.name), sign), list, now && usual === current ? null : h("p", {}, other));
   }
 
   update() {}

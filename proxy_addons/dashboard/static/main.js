@@ -39,10 +39,9 @@ function connected(state, why) {
   const before = model.connection;
   model.connection = state;
   tell("connection");
-  if (state === "stranger") {
-    leave();
-    main.replaceChildren(door(before === "new" ? (problem ?? why) : why));
-  } else if (state === "live" && !shown.name) show();
+  if (state !== "stranger") return;
+  leave();
+  main.replaceChildren(door(before === "new" ? (problem ?? why) : why));
 }
 
 /** State changes, for who does not see them. */
@@ -105,6 +104,8 @@ has("GET", "/identities").then((there) => {
 // a second `stores open` in the window that is open already only changes the fragment
 addEventListener("hashchange", async () => {
   problem = await useTicket();
-  stream.again();
+  show();
 });
+// or it opened another window, and one comes back to this one
+document.addEventListener("visibilitychange", () => !document.hidden && model.connection === "stranger" && show());
 await show();

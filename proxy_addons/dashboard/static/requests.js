@@ -38,7 +38,8 @@ class Requests {
     this.detail = new RequestDetail(() => this.choose(""));
     this.split = h("div", { class: "split" }, h("div", { class: "card asked-list" }, head, h("div", { class: "below" }, this.empty, this.rows.element, this.newer)), this.detail.element);
     this.element = h("div", { class: "view full" }, bar, this.timeline.element, this.split);
-    this.keys = { j: () => this.move(1), k: () => this.move(-1), Escape: () => this.choose("") };
+    const inList = (step) => () => document.activeElement === this.rows.element && (this.move(step), true);
+    this.keys = { j: () => this.move(1), k: () => this.move(-1), ArrowDown: inList(1), ArrowUp: inList(-1), Escape: () => this.choose("") };
   }
 
   arrive(query) {
@@ -108,7 +109,7 @@ class Requests {
     if (slot.request === one) return;
     slot.request = one;
     slot.role = "option";
-    attribute(slot, "aria-label", `${one.method} ${one.path} ${one.status}, ${nameOf(one.caller)} → ${one.service || one.host}`);
+    slot.id = `request-${one.id}`;
     slot.replaceChildren(
       h("span", { class: "at" }, clock(one.at, true)),
       h("span", { class: "where-to" }, `${nameOf(one.caller)} → ${one.service || one.host}`),
@@ -129,7 +130,10 @@ class Requests {
   move(step) {
     const at = this.list.findIndex((one) => String(one.id) === this.query.id);
     const next = this.list[Math.min(this.list.length - 1, Math.max(0, at + step))];
-    if (next) this.narrow({ id: String(next.id) });
+    if (!next) return;
+    this.rows.reveal(this.list.indexOf(next));
+    this.narrow({ id: String(next.id) });
+    attribute(this.rows.element, "aria-activedescendant", `request-${next.id}`);
   }
 
   toTop() {

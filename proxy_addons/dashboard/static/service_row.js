@@ -74,7 +74,8 @@ export class ServiceRow {
     this.uptime = h("span");
     this.restarts = h("span", { class: "does" });
     this.route = h("span", { class: "c-route", role: "cell" });
-    this.url = h("a", { target: "_blank", rel: "noreferrer" });
+    this.port = h("span");
+    this.url = h("a", { target: "_blank", rel: "noreferrer" }, h("span", { class: "unseen" }, name), this.port);
     this.verbs = new Verbs(name, true);
     const cell = (kind, ...children) => h("span", { role: "cell", class: `c-${kind}` }, ...children);
     this.element = h(
@@ -109,8 +110,7 @@ export class ServiceRow {
     if (url) {
       attribute(this.url, "href", url);
       attribute(this.url, "title", url);
-      text(this.url, service.port ? `:${service.port}` : new URL(url).host);
-      attribute(this.url, "aria-label", t("open.page", { url }));
+      text(this.port, service.port ? `:${service.port}` : new URL(url).host);
     }
     this.verbs.update(service);
     this.measure();

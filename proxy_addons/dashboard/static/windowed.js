@@ -47,6 +47,13 @@ export class Windowed {
     this.element.scrollTop = this.length * this.row;
   }
 
+  reveal(index) {
+    const { scrollTop, clientHeight } = this.element;
+    const top = index * this.row;
+    if (top < scrollTop) this.element.scrollTop = top;
+    else if (top + this.row > scrollTop + clientHeight) this.element.scrollTop = top + this.row - clientHeight;
+  }
+
   /** The same lines stay in sight when rows came or went above them. */
   shift(rows) {
     this.element.scrollTop += rows * this.row;

@@ -45,7 +45,7 @@ const WORDS = {
   remote: ["Remote", "リモート"], "remote.none": ["none: only this machine can answer", "なし（このマシンだけが応答できます）"], repo: ["Repository", "リポジトリ"], file: ["Registered in", "登録ファイル"], dir: ["Folder", "フォルダー"],
   starts: ["Starts", "起動方法"], "starts.manual": ["when told to", "指示されたとき"], "starts.on-request": ["on request", "リクエストが来たとき"], needs: ["Needs", "依存先"],
   processes: ["Processes", "プロセス"], process: ["Process", "プロセス"], pid: ["PID", "PID"], "last.exit": ["Last exit", "直前の終了"], why: ["Why", "理由"], history: ["What happened", "これまでの経過"],
-  "see.logs": ["Logs", "ログを見る"], "see.requests": ["Requests", "リクエストを見る"], "open.page": ["Open {url}", "{url} を開く"], "exit.was": ["last exit: {exit}", "直前の終了：{exit}"],
+  "see.logs": ["Logs", "ログを見る"], "see.requests": ["Requests", "リクエストを見る"], "exit.was": ["last exit: {exit}", "直前の終了：{exit}"],
   "none.services": ["No service is registered yet", "登録されたサービスがありません"], "none.services.do": ["stores add NAME", "stores add 名前"], "none.match": ["Nothing matches", "該当するものがありません"],
   "services.count": ["{up} of {n} running", "{n} 件中 {up} 件が稼働中"],
 
