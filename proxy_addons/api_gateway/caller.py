@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from procman.authorizer_settings import AuthorizerSettings
@@ -101,18 +100,11 @@ def _named(name: str, register: Register, by: str) -> Caller | None:
 
 
 def _cookies(headers: Headers) -> list[str]:
-    text = headers.get("cookie", "")
+    text = "; ".join(headers.get_all("cookie"))
     if COOKIE not in text:
         return []
-    found = []
-    for pair in text.split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == COOKIE:
-            try:
-                found += [morsel.value for morsel in SimpleCookie(f"{name}={value}").values()]
-            except CookieError:
-                found.append(value)
-    return found
+    pairs = (pair.strip().partition("=") for pair in text.split(";"))
+    return [value.strip('"') for name, _, value in pairs if name == COOKIE]
 
 
 def _bearer(headers: Headers, register: Register) -> Caller | None:
