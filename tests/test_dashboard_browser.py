@@ -126,7 +126,7 @@ def visit(browser: Chromium, shop: Shop) -> Iterator[Any]:
         ticket = shop.post("/api/v1/tickets", {})["ticket"]
         tab.open(f"http://{shop.host}/{view}#ticket={ticket}")
         tab.until(
-            "document.querySelector('.live').innerText !== '' && !!document.querySelector('#view > .view:not(.banners)')"
+            "document.querySelector('.live').innerText && !!document.querySelector('#view > .view:not(.banners)')"
         )
         return tab
 
