@@ -66,7 +66,9 @@ class CaFolder:
 
         One that others may only look into is closed silently: nothing was lost, for the key has its own 0600.
         """
-        self.path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        # each of them, not only the last: XDG Base Directory Specification 0.8
+        for folder in (*(each for each in reversed(self.path.parents) if not each.exists()), self.path):
+            folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         for folder in (self.path, self._authority, self.leaves):
             if folder.exists():
                 self._close(folder)

@@ -98,7 +98,9 @@ class Paths:
             )
         for folder in (self.state, self.runtime, self.logs, self.pipes):
             try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # each that is missing, not only the last: XDG Base Directory Specification 0.8
+                for each in (*(each for each in reversed(folder.parents) if not each.exists()), folder):
+                    each.mkdir(mode=0o700, exist_ok=True)
                 folder.chmod(0o700)
             except OSError as error:
                 raise StoresError(
