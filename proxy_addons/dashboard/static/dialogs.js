@@ -27,7 +27,7 @@ export function sure(question, verb) {
 /** A small form; `fields` are {name, label, value, type}. The values, or null. */
 export function form(title, about, fields, verb) {
   return new Promise((resolve) => {
-    const inputs = fields.map(({ name, label, value, ...more }) => h("label", {}, h("span", {}, label), h("input", { name, value, ...more })));
+    const inputs = fields.map(({ name, label, value, ...more }) => h("label", {}, h("span", {}, label), more.rows ? h("textarea", { name, ...more }, value) : h("input", { name, value, ...more })));
     const done = h("button", { class: "main", value: "yes" }, verb);
     const bar = h("div", { class: "bar" }, h("span", { class: "end" }), button(null, t("cancel"), () => dialog.close()), done);
     const filled = h("form", { method: "dialog", class: "fields" }, ...inputs, bar);

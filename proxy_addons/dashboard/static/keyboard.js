@@ -2,7 +2,7 @@
 
 /** In the order of the list under "?": keys, and the name of the word that says what they do. */
 export const shortcuts = [
-  [["1", "…", "7"], "key.views"], [["/"], "key.filter"], [["j", "k"], "key.move"], [["Enter"], "key.details"], [["s"], "key.start"], [["x"], "key.stop"], [["r"], "key.restart"],
+  [["1", "…", "8"], "key.views"], [["/"], "key.filter"], [["j", "k"], "key.move"], [["Enter"], "key.details"], [["s"], "key.start"], [["x"], "key.stop"], [["r"], "key.restart"],
   [["o"], "key.logs"], [["f"], "key.follow"], [["Esc"], "key.close"], [["t"], "key.theme"], [["l"], "key.language"], [["?"], "key.help"],
 ];
 

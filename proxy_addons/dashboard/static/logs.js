@@ -55,7 +55,8 @@ class Logs {
   }
 
   parameters() {
-    const known = this.targets.filter((one) => one === "gateway" || model.services.has(one.split(".")[0]));
+    // a link may name a service that is gone; which there are is known a moment later
+    const known = this.targets.filter((one) => !model.services.size || one === "gateway" || model.services.has(one.split(".")[0]));
     return { targets: known.join(","), q: this.q };
   }
 
@@ -71,15 +72,18 @@ class Logs {
   }
 
   update(kinds) {
-    if (kinds.has("services")) this.offer();
+    if (kinds.has("services")) {
+      this.offer();
+      this.want();
+    }
     if (!kinds.has("logs")) return;
     const { length } = this.kept.lines;
+    show(this.empty, !length && !this.kept.loading);
+    show(this.rows.element, length);
     this.rows.resize(length);
     if (this.following) this.rows.toEnd();
     this.rows.draw();
     text(this.count, t("logs.count", { n: length.toLocaleString() }));
-    show(this.empty, !length && !this.kept.loading);
-    show(this.rows.element, length);
     text(this.empty, this.q ? t("logs.none.q", { q: this.q }) : t("logs.none"));
     show(this.newest, length && !this.following);
   }

@@ -75,7 +75,7 @@ async function show(moved = false) {
   }
   shown.arrive?.(query);
   want();
-  shown.update(new Set(["services", "metrics", "states", "traffic", "events", "subscriptions"]));
+  shown.update(new Set(["services", "metrics", "states", "traffic", "events", "subscriptions", "inspection"]));
   frame.update();
 }
 
@@ -97,10 +97,12 @@ listen((kinds) => {
   shown.update(kinds);
 });
 onMove(() => model.connection !== "stranger" && show(true));
-has("GET", "/identities").then((there) => {
-  if (there) frame.hidden.delete("identities");
-  frame.update();
-});
+for (const [view, path] of [["identities", "/identities"], ["inspect", "/inspection"]]) {
+  has("GET", path).then((there) => {
+    if (there) frame.hidden.delete(view);
+    frame.update();
+  });
+}
 // a second `stores open` in the window that is open already only changes the fragment
 addEventListener("hashchange", async () => {
   problem = await useTicket();

@@ -1,6 +1,6 @@
 // Where one is: a view, and what of it, in the address; so that a reload, a link and the back button do what they should.
 
-export const VIEWS = ["services", "logs", "map", "requests", "events", "identities", "doctor"];
+export const VIEWS = ["services", "logs", "map", "requests", "inspect", "events", "identities", "doctor"];
 
 const told = new Set();
 

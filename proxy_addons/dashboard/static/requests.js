@@ -72,13 +72,13 @@ class Requests {
     const reads = this.rows.element.scrollTop > 4;
     const came = reads && before !== undefined ? found.findIndex((one) => one.id === before) : 0;
     this.list = found;
+    show(this.empty, !found.length);
+    show(this.rows.element, found.length);
     this.rows.resize(found.length);
     if (came > 0) this.rows.shift(came);
     this.held = reads ? this.held + Math.max(0, came) : 0;
     show(this.newer, this.held);
     text(this.newer.lastChild, t("newer", { n: this.held }));
-    show(this.empty, !found.length);
-    show(this.rows.element, found.length);
     text(this.skipped, model.skipped ? t("skipped", { n: model.skipped.toLocaleString() }) : "");
     this.rows.draw();
     this.timeline.draw();

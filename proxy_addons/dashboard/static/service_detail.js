@@ -1,9 +1,11 @@
 // All that is known of one service, beside the list; over it where the screen is narrow.
 
+import { has, post } from "./api.js";
 import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
 import { clock, percent, since, size, within } from "./format.js";
 import { model } from "./model.js";
-import { address } from "./place.js";
+import { failed } from "./notices.js";
+import { address, go } from "./place.js";
 import { Plot } from "./plot.js";
 import { addressOf, LEAST, routeBadge, Verbs, whyOf } from "./service_row.js";
 import { StateSign, stateSign } from "./state.js";
@@ -42,7 +44,9 @@ export class ServiceDetail {
     this.facts = h("dl", { class: "facts" });
     this.processes = h("tbody");
     this.marks = h("ol", { class: "marks" });
-    const links = h("span", { class: "bar" }, h("a", { href: address("logs", { targets: name }) }, t("see.logs")), h("a", { href: address("requests", { service: name }) }, t("see.requests")));
+    this.inspect = button("eye", t("inspect"), () => inspect(name), { hidden: true });
+    has("GET", "/inspection").then((there) => show(this.inspect, there));
+    const links = h("span", { class: "bar" }, h("a", { href: address("logs", { targets: name }) }, t("see.logs")), h("a", { href: address("requests", { service: name }) }, t("see.requests")), this.inspect);
     const title = h("div", { class: "bar" }, h("h1", {}, name), this.sign.element, button("close", t("close"), this.close, { bare: true, class: "end" }));
     const head = ["process", "state", "uptime", "pid", "port", "restarts", "last.exit"].map((word) => h("th", { scope: "col" }, t(word)));
     const table = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("processes") }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.processes));
@@ -72,6 +76,15 @@ export class ServiceDetail {
     const marks = model.marks.filter((one) => one.name === service.name || one.name.startsWith(`${service.name}.`)).slice(-MARKS).reverse();
     show(this.past, marks.length);
     keyed(this.marks, marks, (one) => `${one.at} ${one.name} ${one.state}`, mark);
+  }
+}
+
+async function inspect(name) {
+  try {
+    await post("/inspection/on", { targets: [name] });
+    go("inspect");
+  } catch (problem) {
+    failed(problem);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { Problem, get, streamAddress } from "./api.js";
 
-const EVENTS = ["services", "change", "metrics", "states", "logs-begin", "logs", "traffic", "event", "subscriptions"];
+const EVENTS = ["services", "change", "metrics", "states", "logs-begin", "logs", "traffic", "event", "subscriptions", "inspection", "inspected"];
 /** Seconds between two tries: from the first to the longest. */
 const FIRST = 0.5;
 const LONGEST = 15;
@@ -60,7 +60,8 @@ export class Stream {
     source.close();
     if (source !== this.#source) return;
     try {
-      await get("/services");
+      // it answers: then what was wanted was wrong, as a service that is gone; the view may know it now
+      this.hear("services", await get("/services"));
       this.tell("lost");
     } catch (problem) {
       if (source !== this.#source) return;

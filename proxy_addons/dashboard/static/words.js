@@ -66,7 +66,7 @@ const WORDS = {
   "skipped": ["{n} requests were too many to show", "多すぎるため {n} 件のリクエストを省略しました"], trace: ["Trace", "トレース"], waterfall: ["Waterfall of its trace", "このトレースのウォーターフォール"],
   "first.byte": ["First byte after", "最初の 1 バイトまで"], "bytes.both": ["Request, response", "リクエスト／レスポンス"], host: ["Host", "ホスト"], error: ["Error", "エラー"],
   "how": ["Known by", "判別の根拠"], "how.trace": ["its traceparent", "traceparent"], "how.process": ["the process of the connection", "接続元のプロセス"], "how.page": ["the page it came from", "送信元のページ"], "how.agent": ["its User-Agent", "User-Agent"],
-  "copy.curl": ["Copy as curl", "curl としてコピー"], request: ["Request", "リクエスト"], inspect: ["Inspect this host", "このホストの中身を見る"], "trace.alone": ["Nothing else was seen of this trace.", "このトレースのほかのリクエストは記録されていません。"],
+  "copy.curl": ["Copy as curl", "curl としてコピー"], request: ["Request", "リクエスト"], inspect: ["Inspect", "中身を記録"], "trace.alone": ["Nothing else was seen of this trace.", "このトレースのほかのリクエストは記録されていません。"],
   "mark.state": ["{name}: {before} → {state}", "{name}：{before} → {state}"],
 
   subscriptions: ["Subscriptions", "購読"], waiting: ["Waiting", "未配信"], "in.flight": ["In flight", "配信中"], delivered: ["Delivered", "配信済み"], dead: ["Dead", "配信不能"], lag: ["Lag", "遅れ"],
@@ -84,6 +84,12 @@ const WORDS = {
 
   "doctor.about": ["The whole way of a request, link by link, as <stores doctor> walks it.", "<stores doctor> と同じように、リクエストの通り道を順に調べます。"], "doctor.again": ["Check again", "もう一度調べる"], "doctor.busy": ["Checking; this takes a few seconds …", "調べています（数秒かかります）…"],
   "doctor.ok": ["Everything is as it should be", "すべて正常です"], "doctor.broken": ["Broken: {n}", "問題：{n} 件"], "health.ok": ["in order", "正常"], "health.note": ["note", "参考"], "health.broken": ["broken", "問題あり"], "doctor.mend": ["To mend it", "直し方"],
+
+  "view.inspect": ["Inspect", "通信の中身"], "inspect.hosts": ["Inspected services", "中身を記録するサービス"], "inspect.filter": ["Filter: ~c 500, ~m POST & ~u cart", "フィルター：~c 500、~m POST & ~u cart"], "inspect.search": ["Search headers and bodies", "ヘッダーと本文を検索"],
+  "inspect.left": ["{span} left", "残り {span}"], "inspect.none": ["Nothing recorded yet", "まだ記録がありません"], "inspect.do": ["Choose a service above. From then on every request to it, and its answer, is kept in memory for you to read; off again by itself after an hour.", "上でサービスを選ぶと、そのサービスへのリクエストと応答がすべてメモリーに記録されます。1 時間後に自動的に終了します。"],
+  kind: ["Type", "種類"], "inspect.messages": ["{n} messages", "メッセージ {n} 件"], "inspect.client": ["client", "クライアント"], "inspect.server": ["server", "サーバー"], response: ["Response", "レスポンス"], "inspect.sent": ["What {to} was sent", "{to} に送られたヘッダー"], "inspect.headers": ["Headers", "ヘッダー"],
+  "inspect.nobody": ["No body", "本文なし"], "inspect.kept": ["{kept} of it kept", "うち {kept} を記録"], "inspect.replay": ["Replay", "再送"], "inspect.edit": ["Edit and replay …", "編集して再送…"], "inspect.edit.about": ["It is sent as a new request, through the gateway.", "ゲートウェイを通して、新しいリクエストとして送られます。"],
+  "inspect.set": ["Headers to set", "設定するヘッダー"], "inspect.body": ["Body", "本文"], "inspect.send": ["Send", "送信"], "inspect.secrets": ["Show secrets", "秘密の値を表示"], "inspect.replayed": ["Replayed: {status}", "再送しました：{status}"], "inspect.timing": ["Sending · waiting · receiving", "送信・待機・受信"],
 
   "keys.single": ["Single-key shortcuts", "1 文字のショートカットを使う"], "key.views": ["the views", "画面を切り替える"], "key.filter": ["filter or search", "絞り込み・検索"], "key.help": ["this list", "この一覧"], "key.close": ["close, clear", "閉じる・消去"],
   "key.move": ["next, previous row", "次の行・前の行"], "key.details": ["details", "詳細を開く"], "key.start": ["start", "起動"], "key.stop": ["stop", "停止"], "key.restart": ["restart", "再起動"], "key.logs": ["its logs", "そのログ"],
