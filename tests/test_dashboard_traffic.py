@@ -42,7 +42,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     made.program("shop.py", _SHOP)
-    made.service("shop", "web: python3 shop.py\n")
+    made.service("shop", "web: python3 shop.py\n", route="/shop", auth="none")
     made.service("stock", "web: python3 shop.py\n")
     try:
         made.ok("up", "-d")
@@ -139,6 +139,16 @@ def test_errors_and_what_breaks_off_are_counted_on_the_edge(page: Page) -> None:
         edge = next(one for one in told["edges"] if (one["caller"], one["service"]) == ("browser", "shop"))
         assert edge["errors"] >= 2
         assert 0 < edge["p50"] <= edge["p95"]
+
+
+def test_a_call_of_the_api_gateway_is_one_of_the_service_behind_it(page: Page) -> None:
+    with page.stream("topics=traffic") as events:
+        next(events)
+        visit(page, "/shop/hello", host="api-gateway", User_Agent="Mozilla/5.0")
+        visit(page, "/nothing", host="api-gateway", User_Agent="Mozilla/5.0")
+        served, missed = until(events, 2)
+        assert (served["service"], served["route"], served["status"]) == ("shop", "local", 200)
+        assert (missed["service"], missed["route"], missed["status"]) == ("api-gateway", "fallback", 404)
 
 
 def test_what_the_gateway_answers_itself_is_noted_too(page: Page) -> None:

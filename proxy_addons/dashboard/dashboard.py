@@ -13,6 +13,7 @@ from proxy_addons.dashboard.api import Api
 from proxy_addons.dashboard.events import Events
 from proxy_addons.dashboard.findings import Doctor
 from proxy_addons.dashboard.guard import Guard
+from proxy_addons.dashboard.identities import Identities
 from proxy_addons.dashboard.logs import SEARCH, TARGETS, Logs
 from proxy_addons.dashboard.message import Request, Response
 from proxy_addons.dashboard.metrics import Metrics
@@ -73,7 +74,8 @@ class Dashboard:
         }
         stream = Stream(topics, {"targets": TARGETS, "q": SEARCH})
         admission = Admission(sessions, lambda: openapi.document(self.api.operations))
-        parts = (admission, services, logs, traffic, events, doctor, stream)
+        identities = Identities(current, around.state / "authorizer.json")
+        parts = (admission, services, logs, traffic, events, identities, doctor, stream)
         self.api = Api(self._guard, [row for part in parts for row in part.operations()])
 
     def visit(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Final
 
 from procman.routes import Route
+from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.dashboard import entry as entries
 from proxy_addons.dashboard.callers import Callers
 from proxy_addons.dashboard.door import NAME
@@ -59,6 +60,8 @@ class Recorder:
         service = self._service(request)
         if service is None:
             return None
+        if service == API_GATEWAY:
+            service = self._behind(request.target) or service
         self._number += 1
         fields = {name.lower(): value for name, value in request.fields}
         trace = entries.trace_of(fields.get(b"traceparent", b""))
@@ -108,6 +111,12 @@ class Recorder:
                 self._hosts.clear()
             self._hosts[key] = _owner(view, *key)
         return self._hosts[key]
+
+    def _behind(self, target: bytes) -> str:
+        """The service that a path of the API gateway leads to; a path in an odd spelling leads to none here."""
+        segments = target.decode("latin-1").partition("?")[0].strip("/").split("/")
+        found = self._current.view.api_routes.find(tuple(segments))
+        return found.name if found is not None else ""
 
     def _by_trace(self, entry: Entry) -> bool:
         """The service that got this trace before handed it on: the newest one that has not answered yet, at best."""
@@ -161,4 +170,4 @@ def _owner(view: View, host: bytes, secure: bool) -> str | None:  # noqa: FBT001
         return decision.service.name
     if decision.relative == NAME:
         return None
-    return decision.relative if decision.route is Route.LOCAL else ""
+    return decision.relative if decision.route is Route.LOCAL or decision.relative == API_GATEWAY else ""

@@ -43,7 +43,15 @@ SERVICE = schema.record(
     problem=schema.text(),
     start=schema.text("manual, or on-request"),
     needs=schema.several(schema.text(), "Services that have to be ready before it."),
-    api=schema.maybe(schema.record("What it answers for at the API gateway.", route=schema.text())),
+    api=schema.maybe(
+        schema.record(
+            "Where it stands behind the API gateway.",
+            prefix=schema.text(),
+            strip_prefix=schema.flag(),
+            auth=schema.text(enum=["required", "optional", "none"]),
+            scopes=schema.several(schema.text()),
+        )
+    ),
 )
 _GATEWAY = schema.record(
     http=schema.whole(), https=schema.whole(), pid=schema.maybe(schema.whole()), state=schema.text()
