@@ -160,6 +160,7 @@ def diagnose(
         "ending": _ending(service, words),
         "needs": look.findings.waits_for,
     }
+    text = words.text(problem.code, values)
     mistakes = _mistakes(view.snapshot, name or values["new"])
     lines = as_lines(look.log)
     # On the API gateway's host no page of a service lives: its script and its button would be an API's paths.
@@ -173,7 +174,7 @@ def diagnose(
         code=problem.code,
         tone="wait" if problem.passes else "plain" if problem.code in _PLAIN else "bad",
         title=words.title(problem.code, values),
-        text=words.text(problem.code, values),
+        text=text,
         method=request[0],
         url=_short(f"{decision.site}{request[1]}", _LONGEST_URL),
         by=by,
@@ -186,7 +187,7 @@ def diagnose(
         state=service.state if service else "",
         heading=words.labels["service"].format(service=name) if name else words.labels["detail"],
         description=service.description if service else "",
-        facts=_facts(service, problem, words, look.findings),
+        facts=_facts(service, problem, words, look.findings, "" if live else text),
         processes=[_process(process, words) for process in service.processes] if service else [],
         log=["".join(text for text, _ in line) for line in lines],
         lines=lines,
@@ -241,14 +242,15 @@ def _first_line(text: str) -> str:
     return _short(ansi.plain(text.partition("\n")[0]), _LONGEST_TEXT)
 
 
-def _facts(service: ServiceStatus | None, problem: Problem, words: Words, findings: Findings) -> list[Fact]:
+def _facts(service: ServiceStatus | None, problem: Problem, words: Words, findings: Findings, text: str) -> list[Fact]:
     labels = words.labels
     facts = []
     if problem.reference:
         facts.append(Fact(labels["reference"], problem.reference, code=True))
     if problem.hop:
         facts.append(Fact(labels["hop"], words.hop(problem.hop)))
-    if problem.detail and problem.code is not Code.MISTAKE and not (service and service.problem == problem.detail):
+    told = not problem.detail or problem.detail in text or problem.code is Code.MISTAKE
+    if not told and not (service and service.problem == problem.detail):
         facts.append(Fact(labels[_DETAILS.get(problem.code, "detail")], _first_line(problem.detail)))
     return facts + _facts_of_service(service, words, findings) if service else facts
 

@@ -102,7 +102,7 @@ class View:
             return dataclasses.replace(nobody, route=Route.REMOTE, service=service, upstreams=way, remote=remote)
         if service is None:
             known = self.api_routes.prefixes
-            detail = f"there is {', '.join(known)}" if known else "no service has a route"
+            detail = f"registered are {', '.join(known)}" if known else "no service has a route"
             return nobody.failed(Problem(Code.NO_ROUTE, detail, known=known))
         decision = self._of_service(service, site, _own_host(service))
         return dataclasses.replace(decision, relative=API_GATEWAY, api=service.api, segments=segments)

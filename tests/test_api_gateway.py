@@ -218,7 +218,7 @@ def test_a_missing_scope_is_named(world):
     tell(world, routed("organization", "/organization", port=org.port, scopes=["org:read", "org:admin"]))
     answer = world.get(API, "/organization", headers={"Stores-As": "alice"})
     document = problem(answer, 403, "insufficient_scope")
-    assert "alice has not org:admin" in document["detail"]
+    assert "alice does not have org:admin" in document["detail"]
     assert 'error="insufficient_scope", scope="org:read org:admin"' in answer["www-authenticate"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import dataclasses
 import logging
@@ -39,6 +38,8 @@ _NOBODYS_AUDIENCE: Final = "https://wrong-audience.invalid"
 #: Seconds since which a token that is played as expired is over.
 _OVER: Final = -60.0
 _SUCCESS: Final = range(200, 300)
+#: What is played in the token itself.
+_ALTERING: Final = frozenset(("expired", "wrong-audience", "bad-signature", "missing-scope"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,16 @@ class Authorizer:
             return
         service = decision.service.name if decision.service else ""
         played = plays.wanted(asked, self._choices.read().simulations, service)
-        await _play(played, rules.register.realm)
+        await plays.play(played, rules.register.realm)
         if settings.mode == "http":
             await self._ask_outside(flow, decision, rules)
             return
-        caller = _without_scopes(self._caller(asked, rules), played)
+        caller = plays.without_scopes(self._caller(asked, rules), played)
         if caller is None and api.auth == "required":
             raise challenge(rules.register.realm, Code.UNAUTHENTICATED, _who(rules))
         missing = [scope for scope in api.scopes if caller is not None and scope not in caller.identity.scopes]
         if caller is not None and missing:
-            detail = f"{caller.identity.name} has not {' '.join(missing)}"
+            detail = f"{caller.identity.name} does not have {' '.join(missing)}"
             scope = " ".join(api.scopes)
             raise challenge(rules.register.realm, Code.INSUFFICIENT_SCOPE, detail, "insufficient_scope", scope)
         self._tell(flow.request.headers, caller, rules, played)
@@ -153,7 +154,7 @@ class Authorizer:
             headers[name] = value
 
     def _token(self, caller: Caller, played: set[str]) -> str:
-        if caller.token and not played:
+        if caller.token and not played & _ALTERING:
             return caller.token  # as he came with it: signed by us, for us, and not over
         identity = caller.identity
         audience = _NOBODYS_AUDIENCE if "wrong-audience" in played else None
@@ -184,32 +185,9 @@ def _is_preflight(flow: HTTPFlow) -> bool:
     return flow.request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
-async def _play(played: Sequence[Play], realm: str) -> None:
-    for play in played:
-        if play.kind == "delay":
-            await asyncio.sleep(play.seconds)
-    for play in played:
-        if play.kind == "unauthenticated":
-            raise challenge(realm, Code.UNAUTHENTICATED, "played: unauthenticated")
-        if play.kind == "deny":
-            raise RefusalError(Problem(Code.DENIED, "played: deny"))
-        if play.kind == "unavailable":
-            raise RefusalError(Problem(Code.AUTHORIZER_UNAVAILABLE, "played: unavailable"))
-        if play.kind == "error":
-            raise RuntimeError("played: error")
-
-
-def _without_scopes(caller: Caller | None, played: Sequence[Play]) -> Caller | None:
-    gone = {play.value for play in played if play.kind == "missing-scope"}
-    if caller is None or not gone:
-        return caller
-    scopes = tuple(scope for scope in caller.identity.scopes if scope not in gone)
-    return dataclasses.replace(caller, identity=dataclasses.replace(caller.identity, scopes=scopes))
-
-
 def _who(rules: Rules) -> str:
     names = ", ".join(sorted(rules.register.identities))
-    return f"there is {names}" if names else "no identity is registered: [identity.alice] in stores.toml"
+    return f"registered are {names}" if names else "no identity is registered: [identity.alice] in stores.toml"
 
 
 def _spoiled(token: str) -> str:

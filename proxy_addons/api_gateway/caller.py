@@ -94,7 +94,7 @@ def _named(name: str, register: Register, by: str) -> Caller | None:
     if identity is None:
         known = (*sorted(register.identities), NOBODY)
         raise RefusalError(
-            Problem(Code.UNKNOWN_IDENTITY, f'{by} names "{name}"; there is {", ".join(known)}', known=known)
+            Problem(Code.UNKNOWN_IDENTITY, f'{by} names "{name}"; registered are {", ".join(known)}', known=known)
         )
     return Caller(identity)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from procman.authorizer_choice import Play, Simulation
+from proxy_addons.api_gateway.caller import Caller
 from proxy_addons.api_gateway.managed import SIMULATE
-from proxy_addons.api_gateway.refusal import RefusalError
+from proxy_addons.api_gateway.refusal import RefusalError, challenge
 from proxy_addons.problem import Code, Problem
 
 if TYPE_CHECKING:
@@ -27,3 +30,28 @@ def wanted(headers: Headers, simulations: Iterable[Simulation], service: str) ->
         if one.runs(now) and (not one.services or service in one.services):
             found += map(Play.parse, one.plays)
     return found
+
+
+async def play(played: Sequence[Play], realm: str) -> None:
+    """What the authorizer itself suffers from. Raises `RefusalError`, or, for ``error``, what no authorizer expects."""
+    for one in played:
+        if one.kind == "delay":
+            await asyncio.sleep(one.seconds)
+    for one in played:
+        if one.kind == "unauthenticated":
+            raise challenge(realm, Code.UNAUTHENTICATED, "played: unauthenticated")
+        if one.kind == "deny":
+            raise RefusalError(Problem(Code.DENIED, "played: deny"))
+        if one.kind == "unavailable":
+            raise RefusalError(Problem(Code.AUTHORIZER_UNAVAILABLE, "played: unavailable"))
+        if one.kind == "error":
+            raise RuntimeError("played: error")
+
+
+def without_scopes(caller: Caller | None, played: Sequence[Play]) -> Caller | None:
+    """The caller without the scopes that are to be missing (``missing-scope=org:read``)."""
+    gone = {one.value for one in played if one.kind == "missing-scope"}
+    if caller is None or not gone:
+        return caller
+    scopes = tuple(scope for scope in caller.identity.scopes if scope not in gone)
+    return dataclasses.replace(caller, identity=dataclasses.replace(caller.identity, scopes=scopes))
