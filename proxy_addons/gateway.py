@@ -177,7 +177,9 @@ class Gateway:
 
     def _use_of(self, service: ServiceStatus) -> Use:
         requests, is_open = self._front.use_of(service.port or 0)
-        return Use(requests, is_open or (self._mitm.done() and service.name in self._mitm.result().serving()))
+        deliveries, awaits = self._events.use_of(service.name) if self._events is not None else (0, False)
+        inside = self._mitm.done() and service.name in self._mitm.result().serving()
+        return Use(requests + deliveries, is_open or awaits or inside)
 
 
 def _settle() -> None:

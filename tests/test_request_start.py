@@ -27,6 +27,8 @@ async def answer(reader, writer):
             path = head.split()[1]
             sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             length = int(sizes[0].split()[1]) if sizes else 0
+            while path == b"/events" and not here.with_suffix(".go").exists():
+                await asyncio.sleep(0.02)
             if path == b"/long":
                 await reader.read()
             if path == b"/socket":
@@ -78,6 +80,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSystem]:
     made.service("broken", "web: exit 7", restart="never", **facts)
     made.service("sleepy", serve, idle="1s", **facts)
     made.service("streaming", serve, idle="1s", **facts)
+    hears = {"subscribe": ["com.example.*"], "events": {"start": "on-request"}}
+    made.service("hearing", serve, idle="1s", setup="", remote=False, **hears)
     made.service("needed", serve, idle="1s", **facts)
     made.service("needing", serve, needs=["needed"], **facts)
     made.service("preferred", serve, start="on-request", setup="", remote="https://preferred.remote.invalid")
@@ -227,6 +231,18 @@ def test_what_is_open_keeps_it_awake_however_quiet_it_is(system: WholeSystem, ki
         system.wait_for_states(sleepy="stopped")  # which takes as long, and has nothing open
         assert system.states()["streaming"] == "ready"
     system.wait_for_states(streaming="stopped")
+
+
+def test_an_event_wakes_it_and_keeps_it_awake_until_it_is_taken(system: WholeSystem) -> None:
+    wanted = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "com.example.made"}
+    headers = {"Content-Type": "application/json", **wanted}
+    assert system.get("events", "/v1/events", headers, method="POST", body="{}").status in {200, 202}
+    system.wait_for_states(hearing="ready")  # nobody has asked for it otherwise
+    system.get("sleepy")
+    system.wait_for_states(sleepy="stopped")  # which takes as long, and hears of nothing
+    assert system.states()["hearing"] == "ready"
+    go(system, "hearing")
+    system.wait_for_states(hearing="stopped")
 
 
 def test_what_another_one_needs_stays_awake_as_long_as_that_runs(system: WholeSystem) -> None:

@@ -66,6 +66,13 @@ class Hosting:
         """The broker's answer, for who asks in the same process. Raises `RefusalError`."""
         return await self._answer(request)
 
+    def use_of(self, service: str) -> tuple[int, bool]:
+        """How many deliveries a service had, and whether it has or awaits one: what uses it does not let it sleep."""
+        if not self._opened.done() or self._opened.cancelled() or self._opened.exception():
+            return 0, False
+        lane = self._opened.result().subscriptions.lanes.get(service)
+        return lane.uses if lane is not None else (0, False)
+
     async def close(self) -> None:
         """Accepts no more; what was accepted is on the disk."""
         for task in self._tasks:

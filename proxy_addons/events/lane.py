@@ -84,6 +84,12 @@ class Lane:
         return len(self._tasks)
 
     @property
+    def uses(self) -> tuple[int, bool]:
+        """How many deliveries there were, and whether one is under way, or to come as long as the subscriber runs."""
+        done = self.counts.delivered + self.counts.failed
+        return done, bool(self.in_flight) or self.state in {"delivering", "retrying"}
+
+    @property
     def state(self) -> str:
         """In a word."""
         if self.standing.ended or self.standing.paused:
