@@ -32,6 +32,8 @@ def test_add_writes_a_file_that_is_read_back_to_the_same_facts(site: Site) -> No
             "till:write",
         ),
         *("--env-file", ".env", "--env-file", "dev.env", "--setup", "bin/setup"),
+        *("--set", 'start = "on-request"', "--set", 'idle = "15m"', "--set", 'rewrite_body = ["text/html"]'),
+        *("--set", 'subscribe = ["com.example.*"]\nevents.start = "on-request"'),
     )
     file = site.root / "Procfile.d/till"
     service = parse(file.read_text(), file, root=site.root, repos=Path("/"), remote_domain="")
@@ -46,6 +48,9 @@ def test_add_writes_a_file_that_is_read_back_to_the_same_facts(site: Site) -> No
     assert service.env_file == (".env", "dev.env")
     assert service.dir == (site.root / "../till").resolve()
     assert service.dir_set
+    assert (service.start, service.idle, service.rewrite_body) == ("on-request", 900.0, ("text/html",))
+    assert service.subscription
+    assert (service.subscription.types, service.subscription.start) == (("com.example.*",), "on-request")
     assert service.api == ApiRoute("/till/v1", True, "required", ("till:read", "till:write"))
 
 
@@ -63,6 +68,8 @@ def test_add_refuses_what_would_be_wrong_and_leaves_no_file(site: Site) -> None:
         (("Coupon",), "cannot be a host name"),
         (("coupon", "--needs", "netshpo"), 'Did you mean "netshop"?'),
         (("coupon", "--env", "A"), "--env NAME=VALUE"),
+        (("coupon", "--set", "idle = 15m"), "Write it as TOML"),
+        (("coupon", "--set", "ilde = 1"), 'unknown key "ilde"'),
         (("coupon", "--restart", "often"), "always, on-failure, never"),
         (("coupon", "--process", "web make dev"), "not a Procfile line"),
         (("coupon", "--remote", "https://x.example.com", "--no-remote"), "exclude each other"),

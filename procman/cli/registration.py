@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,6 +73,9 @@ def add(
     env: Annotated[list[str] | None, option(metavar="NAME=VALUE", help="A variable. Repeatable.")] = None,
     env_file: Annotated[list[str] | None, option(metavar="FILE", help="Instead of .env. Repeatable.")] = None,
     setup: Annotated[str, option(metavar="COMMAND", help="Instead of `make setup`.")] = "",
+    others: Annotated[
+        list[str] | None, option("--set", metavar="'KEY = VALUE'", help="Any other key, as TOML. Repeatable.")
+    ] = None,
 ) -> None:
     """Register a service: write its one file.
 
@@ -81,6 +85,7 @@ def add(
       stores add coupon
       stores add coupon --dir ../coupon --command 'bin/rails server' --host coupon --host '*.coupon'
       stores add till --process 'web: make dev' --process 'printer: bin/printer' --no-remote
+      stores add report --set 'start = "on-request"' --set 'idle = "15m"'
     """
     if remote and no_remote:
         raise StoresError("--remote and --no-remote exclude each other", "Take one of them.", exit_code=2)
@@ -108,6 +113,8 @@ def add(
         "setup": setup,
     }
     given = {key: value for key, value in facts.items() if value or (value is False and key == "remote")}
+    for text in others or []:
+        given |= _pairs(text)
     _register(name, given, process or [f"web: {command or procfile.DEFAULT_COMMAND}"])
 
 
@@ -116,6 +123,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise StoresError(f"--env {text}: no variable", "Write it as: --env NAME=VALUE", exit_code=2)
     return name, value
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StoresError(f"--set {text}: {error}", "Write it as TOML: --set 'idle = \"15m\"'", exit_code=2) from error
 
 
 def _register(name: str, facts: Mapping[str, Any], processes: Sequence[str]) -> None:
