@@ -26,6 +26,7 @@ from proxy_addons.idleness import Idleness
 from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.issuer_site import IssuerSite
 from proxy_addons.loop_guard import LoopGuard
+from proxy_addons.onlooker import Onlooker
 from proxy_addons.patience import Patience
 from proxy_addons.proxy_pac import ProxyPac
 from proxy_addons.remote_credentials import RemoteCredentials
@@ -36,6 +37,7 @@ from proxy_addons.route_header import RouteHeader
 from proxy_addons.starts import Starts
 from proxy_addons.streaming import Streaming
 from proxy_addons.supervisor import Supervisor
+from proxy_addons.tunnel_traffic import TunnelTraffic
 from proxy_addons.verdict import Verdict, Verdicts
 from proxy_addons.view import Current
 from proxy_addons.waking import Waking
@@ -52,6 +54,7 @@ def chain(
     issuer: Issuer,
     state: Path,
     give_up: Callable[[HTTPFlow], None],
+    onlooker: Onlooker,
     answer_timeout: float | None = None,
 ) -> list[Any]:
     """The list. A crash in any of them answers the request instead of letting it pass."""
@@ -63,6 +66,7 @@ def chain(
             Streaming(),  # bodies pass as they come
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
             ApiRouting(current),  # at the API gateway: by the path
+            TunnelTraffic(onlooker),  # noted for who looks, where the front sees only a tunnel
             Verdict(verdicts),  # unless the front has found already that its service does not answer
             ProxyPac(current),  # asked of the gateway itself, by browsers
             LoopGuard(),  # what comes round for ever ends here

@@ -21,6 +21,7 @@ from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.idleness import Idleness, Use
 from proxy_addons.issuer.issuer import Issuer, Terms
+from proxy_addons.onlooker import Onlooker
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current, View
@@ -66,6 +67,7 @@ class Gateway:
         self._supervisor = Supervisor(place.control)
         self._authorities = Authorities()
         self._verdicts: Verdicts = {}
+        self._onlooker = Onlooker()
         self._stop = asyncio.Event()
         self._served = asyncio.Event()
         self._idleness = Idleness(self._supervisor, self._use_of)
@@ -123,7 +125,7 @@ class Gateway:
 
     def _chain(self, module: Any, give_up: Callable[[HTTPFlow], None]) -> list[Any]:
         about = (self._current, self._supervisor, self._verdicts, self._idleness, self._issuer)
-        steps: list[Any] = module.chain(*about, self._place.state, give_up, self._place.answer_timeout)
+        steps: list[Any] = module.chain(*about, self._place.state, give_up, self._onlooker, self._place.answer_timeout)
         return steps
 
     def _make_dashboard(self) -> Dashboard:
@@ -131,7 +133,13 @@ class Gateway:
 
         place = self._place
         around = Surroundings(
-            self._current, self._supervisor, place.state, place.logs, self._front.watch, lambda: self._events
+            self._current,
+            self._supervisor,
+            place.state,
+            place.logs,
+            self._front.watch,
+            self._onlooker,
+            lambda: self._events,
         )
         return Dashboard(around)
 

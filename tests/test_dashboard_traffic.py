@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -149,6 +151,28 @@ def test_a_call_of_the_api_gateway_is_one_of_the_service_behind_it(page: Page) -
         served, missed = until(events, 2)
         assert (served["service"], served["route"], served["status"]) == ("shop", "local", 200)
         assert (missed["service"], missed["route"], missed["status"]) == ("api-gateway", "fallback", 404)
+
+
+def test_requests_in_a_tunnel_are_noted_instead_of_the_tunnel(page: Page) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=30, context=context)
+    connection.set_tunnel("shop.local.example.com", 443)
+    with closing(connection), page.stream("topics=traffic") as events:
+        next(events)
+        for path in ("/hello?a", "/fail"):
+            connection.request("GET", path)
+            assert connection.getresponse().read().startswith(b"['00-")
+        first, second = until(events, 2)
+        assert (first["method"], first["path"], first["scheme"], first["route"]) == (
+            "GET",
+            "/hello?…",
+            "https",
+            "local",
+        )
+        assert (first["service"], first["status"], first["host"]) == ("shop", 200, "shop.local.example.com")
+        assert (second["status"], second["error"]) == (500, "")
+        assert first["duration"] > 0
 
 
 def test_what_the_gateway_answers_itself_is_noted_too(page: Page) -> None:

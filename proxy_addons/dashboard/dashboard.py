@@ -24,6 +24,7 @@ from proxy_addons.dashboard.stream import Stream
 from proxy_addons.dashboard.timeline import Timeline
 from proxy_addons.dashboard.traffic import Traffic, Watch
 from proxy_addons.dashboard.visitor import Visitor
+from proxy_addons.onlooker import Onlooker
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.view import Current
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 class Surroundings:
     """What the dashboard shows and steers.
 
-    `state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's; `hosting`:
-    the event broker, once it is loaded.
+    `state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's;
+    `onlooker`: what the addons know of us; `hosting`: the event broker, once it is loaded.
     """
 
     current: Current
@@ -46,6 +47,7 @@ class Surroundings:
     state: Path
     logs: Path | None
     watch: Watch
+    onlooker: Onlooker
     hosting: Callable[[], Hosting | None]
 
 
@@ -62,7 +64,7 @@ class Dashboard:
         self._timeline = Timeline(current)
         services, doctor = Services(current, around.supervisor), Doctor(current)
         logs = Logs(current, around.supervisor, around.logs)
-        traffic, events = Traffic(current, around.watch), Events(around.hosting)
+        traffic, events = Traffic(current, around.watch, around.onlooker), Events(around.hosting)
         topics = {
             "services": services.follow,
             "metrics": Metrics(current).follow,

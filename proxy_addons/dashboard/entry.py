@@ -94,4 +94,6 @@ def new_trace() -> tuple[str, str]:
 def shown_path(target: bytes) -> str:
     """Without the query's text: it may hold what nobody should read over a shoulder."""
     path, question, _ = target.decode("latin-1").partition("?")
+    if "://" in path[:9]:  # a whole URL, as a proxy is asked
+        path = "/" + path.partition("://")[2].partition("/")[2]
     return path[:LONGEST] + ("?…" if question else "")

@@ -58,7 +58,7 @@ class Recorder:
     def begin(self, request: Request) -> Entry | None:
         """Notes a request, and gives it a trace where it has none. None: it is none of anybody's business."""
         service = self._service(request)
-        if service is None:
+        if service is None or (service and request.method == b"CONNECT"):  # what is in a tunnel to us is noted itself
             return None
         if service == API_GATEWAY:
             service = self._behind(request.target) or service

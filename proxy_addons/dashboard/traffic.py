@@ -17,6 +17,7 @@ from proxy_addons.dashboard.recorder import Recorder
 from proxy_addons.dashboard.schema import Schema
 from proxy_addons.dashboard.stream import Say
 from proxy_addons.dashboard.watched import Watching
+from proxy_addons.onlooker import Onlooker
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ Watch = Callable[[Callable[["Front"], "Front"] | None], None]
 class Traffic:
     """Notes nothing until somebody listens."""
 
-    def __init__(self, current: Current, watch: Watch) -> None:
+    def __init__(self, current: Current, watch: Watch, onlooker: Onlooker) -> None:
         self._recorder = Recorder(current)
         self._watch = watch
+        self._onlooker = onlooker
         self._looking = 0
         self._forgetting: asyncio.TimerHandle | None = None
 
@@ -154,11 +156,13 @@ class Traffic:
                 self._forgetting.cancel()
                 self._forgetting = None
             self._watch(lambda front: Watching(front, self._recorder))
+            self._onlooker.recorder = self._recorder
 
     def _end(self) -> None:
         self._looking -= 1
         if not self._looking:
             self._watch(None)
+            self._onlooker.recorder = None
             with contextlib.suppress(RuntimeError):  # the loop is closing
                 self._forgetting = asyncio.get_running_loop().call_later(_KEPT, self._recorder.clear)
 
