@@ -203,6 +203,15 @@ def test_an_external_authorizer_is_told_what_was_asked_for_and_not_the_body(worl
     assert (request["authorization"], request.all("x_role")) == ("Bearer theirs", [])
 
 
+def test_two_authorizations_are_refused_before_anybody_is_asked(world, org, judge):
+    url = f"http://127.0.0.1:{judge.port}/auth"
+    tell(world, routed("organization", "/organization", port=org.port), mode="http", url=url)
+    headers = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
+    problem(world.get(API, "/organization", headers=headers), 400, "ambiguous-caller")
+    assert org.seen.empty()
+    assert judge.seen.empty()
+
+
 def test_an_external_authorizer_may_put_its_own_token_in_the_place_of_the_callers(world, org, judge):
     assert ask_judge(world, org, judge, (200, [("Authorization", "Bearer its-own")], b"")).status == 200
     judge.last()

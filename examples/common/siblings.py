@@ -52,7 +52,7 @@ class Siblings:
 
     def url(self, sibling: str) -> str:
         default = f"https://{sibling}.local.example.com"
-        return self._environ.get(f"STORES_{sibling.upper()}_URL", default).rstrip("/")
+        return self._environ.get(f"STORES_{sibling.upper().replace('-', '_')}_URL", default).rstrip("/")
 
     def public_url(self, request: Request, sibling: str) -> str:
         """Where the visitor's browser finds a sibling: beside the host that it is looking at now."""
@@ -82,6 +82,14 @@ class Siblings:
     @staticmethod
     def answer(sibling: str, status: int, content_type: str, body: bytes, route: str) -> Answer:
         return Answer(sibling, status, json.loads(body) if "json" in content_type else None, route[:40])
+
+    def through_gateway(self, path: str, token: str) -> Answer:
+        """Asks the API gateway in the name of whoever `token` belongs to: it knows who serves the path, and who may."""
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
+        try:
+            return self._send("api-gateway", path, "GET", headers, None)
+        except (OSError, ValueError, HTTPException) as error:
+            return Answer("api-gateway", 0, detail=str(getattr(error, "reason", error)))
 
     def who_is(self, request: Request) -> Answer:
         """Who is signed in, says account: ``{"user": {...}}``, or ``{"user": null}``."""

@@ -9,11 +9,11 @@ from http import HTTPStatus
 
 from common.app import App
 from common.events import Channel
-from common.message import HttpError, Request, Response, redirect
+from common.message import HttpError, Request, Response, json_response, redirect
 from common.neighbourhood import neighbourhood
 from common.pages import Markup, Pages, Texts
 from common.settings import Settings
-from common.siblings import Answer
+from common.siblings import SESSION, Answer
 from common.visitor import Visitors, name
 from netshop.shop import EmptyCartError, Item, Order, Shop, SoldOutError
 
@@ -35,6 +35,7 @@ def create(settings: Settings) -> App:
             ("POST", "/checkout", web.checkout),
             ("GET", "/orders/{token}", web.order),
             ("GET", "/events", web.events),
+            ("GET", "/api/buyer", web.buyer),
             *web.visitors.routes(),
         ],
     )
@@ -65,6 +66,13 @@ class Web:
 
     def events(self, _: Request) -> Response:
         return self.channel.stream(self._now)
+
+    def buyer(self, request: Request) -> Response:
+        """Who buys: asked through the API gateway, with the session of the visitor as his token."""
+        answer = self._siblings.through_gateway("/organization/api/whoami", request.cookies.get(SESSION, ""))
+        if not answer.ok:
+            raise HttpError(answer.status or HTTPStatus.BAD_GATEWAY, f"{answer.hint}: {_why(answer)}")
+        return json_response({"route": answer.route, "buyer": answer.data})
 
     def front(self, request: Request) -> Response:
         texts = self._pages.texts(request)
@@ -265,3 +273,7 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise HttpError(HTTPStatus.BAD_REQUEST, f'"{text}" is not a number of things.')
     return int(text)
+
+
+def _why(answer: Answer) -> str:
+    return str(answer.data.get("detail", "")) if isinstance(answer.data, dict) else answer.detail

@@ -16,7 +16,7 @@ from procman.authorizer_choice import Play
 from procman.routes import Route
 from proxy_addons import hop_by_hop
 from proxy_addons.api_gateway import external, plays, templates
-from proxy_addons.api_gateway.caller import Caller, Register, Tokens, identify
+from proxy_addons.api_gateway.caller import Caller, Register, Tokens, check_single, identify
 from proxy_addons.api_gateway.choice_file import ChoiceFile
 from proxy_addons.api_gateway.external import External
 from proxy_addons.api_gateway.managed import ORIGINAL, Managed
@@ -102,6 +102,7 @@ class Authorizer:
         service = decision.service.name if decision.service else ""
         played = plays.wanted(asked, self._choices.read().simulations, service)
         await plays.play(played, rules.register.realm)
+        check_single(asked)
         if settings.mode == "http":
             await self._ask_outside(flow, decision, rules)
             return

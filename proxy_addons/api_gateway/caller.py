@@ -77,6 +77,12 @@ def identify(headers: Headers, register: Register, chosen: Callable[[], str]) ->
     return _ambient(_named(register.settings.default or NOBODY, register, "default"))
 
 
+def check_single(headers: Headers) -> None:
+    """One program would take the first of two, another one the last. Raises `RefusalError`."""
+    if len(headers.get_all("authorization")) > 1:
+        raise RefusalError(Problem(Code.AMBIGUOUS_CALLER, "Authorization stands there more than once"))
+
+
 def _ambient(caller: Caller | None) -> Caller | None:
     return dataclasses.replace(caller, ambient=True) if caller else None
 
@@ -108,10 +114,7 @@ def _cookies(headers: Headers) -> list[str]:
 
 
 def _bearer(headers: Headers, register: Register) -> Caller | None:
-    values = headers.get_all("authorization")
-    if len(values) > 1:
-        raise RefusalError(Problem(Code.AMBIGUOUS_CALLER, "Authorization stands there more than once"))
-    scheme, _, token = values[0].strip().partition(" ") if values else ("", "", "")
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer":
         return None
