@@ -48,7 +48,7 @@ export class DeadLetters {
   row(one) {
     const label = (verb) => `${t(verb)}: ${one.subscription}, ${t("event.of", { n: one.seq })}`;
     const verbs = h("span", { class: "verbs" }, button("replay", label("retry"), () => this.act("retry", [one]), { bare: true }), button("trash", label("drop"), () => this.drop(one), { bare: true }));
-    const reason = h("td", {}, h("div", { class: "clip", title: one.reason }, one.reason));
+    const reason = h("td", {}, h("div", { class: "clip", title: one.reason }, inShort(one.reason)));
     return h("tr", {}, h("th", { scope: "row" }, one.subscription), h("td", {}, h("code", {}, one.event?.type ?? one.seq)), h("td", { class: "num" }, one.attempts), h("td", {}, one.status ?? "–"), reason, h("td", { class: "mono" }, clock(one.at)), h("td", { class: "verbs-cell" }, verbs));
   }
 
@@ -65,5 +65,15 @@ export class DeadLetters {
     } catch (problem) {
       failed(problem);
     }
+  }
+}
+
+/** Of a problem document (RFC 9457) what it says; of anything else all of it. */
+function inShort(reason) {
+  try {
+    const told = JSON.parse(reason);
+    return told.detail || told.title || reason;
+  } catch {
+    return reason;
   }
 }

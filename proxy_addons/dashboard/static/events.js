@@ -92,7 +92,7 @@ class Events {
   row(one) {
     const { event } = one;
     const number = h("button", { class: "bare", type: "button", "aria-label": t("event.of", { n: one.seq }) }, String(one.seq));
-    const cells = [h("td", { class: "num" }, number), h("td", { class: "mono" }, clock(one.at)), h("td", {}, h("code", {}, event.type)), h("td", {}, event.source), h("td", {}, event.subject ?? ""), h("td", {}, one.origin)];
+    const cells = [h("td", { class: "num" }, number), h("td", { class: "mono" }, clock(one.at)), h("td", {}, h("code", {}, event.type)), h("td", {}, event.source), h("td", {}, event.subject ?? ""), h("td", {}, one.origin || t("origin.here"))];
     return h("tr", { class: "pick", onclick: () => !String(getSelection()) && this.choose(one) }, ...cells);
   }
 

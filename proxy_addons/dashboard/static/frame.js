@@ -17,7 +17,6 @@ export class Frame {
   constructor(again, translated) {
     this.again = again;
     this.translated = translated;
-    /** Views of what this gateway may not have: shown once it says that it has it. */
     this.hidden = new Set(["identities", "inspect"]);
     VIEWS.forEach((view, index) => onKey(String(index + 1), () => !this.hidden.has(view) && go(view)));
     onKey("?", help);

@@ -100,7 +100,7 @@ export class InspectDetail {
 
 function facts(one) {
   const { request, wait, response } = one.timing ?? {};
-  const found = [["service", one.service], ["route", one.route && routeBadge(one.route)], ["duration", duration(one.duration)], ["inspect.timing", one.timing && [request, wait, response].map(duration).join(" · ")]];
+  const found = [["service", one.service], ["route.went", one.route && routeBadge(one.route)], ["duration", duration(one.duration)], ["inspect.timing", one.timing && [request, wait, response].map(duration).join(" · ")]];
   return h("dl", { class: "facts" }, ...found.filter(([, value]) => value).map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));
 }
 

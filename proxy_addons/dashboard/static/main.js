@@ -13,7 +13,7 @@ import { Frame } from "./frame.js";
 import { viewKeys } from "./keyboard.js";
 import { heard, listen, model, tell } from "./model.js";
 import { say } from "./notices.js";
-import { onMove, place, VIEWS } from "./place.js";
+import { go, onMove, place, VIEWS } from "./place.js";
 import { door, useTicket } from "./sign_in.js";
 import { Stream } from "./stream.js";
 import { t } from "./words.js";
@@ -23,6 +23,8 @@ const main = document.getElementById("view");
 /** The first view comes with the page, the others when they are gone to. */
 const LOAD = Object.fromEntries(VIEWS.map((view) => [view, () => import(`./${view}.js`)]));
 LOAD.services = async () => services;
+/** Views of what a gateway may not have, and what tells whether it does. */
+const GATED = { identities: "/identities", inspect: "/inspection" };
 
 let problem = await useTicket();
 const stream = new Stream(hear, connected);
@@ -61,6 +63,10 @@ function leave() {
 
 async function show(moved = false) {
   const { view, query } = place();
+  if (GATED[view] && !(await has("GET", GATED[view]))) {
+    go("services");
+    return;
+  }
   if (shown.name !== view) {
     const { open } = await LOAD[view]();
     if (place().view !== view) return;
@@ -97,7 +103,7 @@ listen((kinds) => {
   shown.update(kinds);
 });
 onMove(() => model.connection !== "stranger" && show(true));
-for (const [view, path] of [["identities", "/identities"], ["inspect", "/inspection"]]) {
+for (const [view, path] of Object.entries(GATED)) {
   has("GET", path).then((there) => {
     if (there) frame.hidden.delete(view);
     frame.update();

@@ -36,7 +36,7 @@ export function notice(tone, title, more = "", hint = "") {
 /** A request that failed, in its own words. */
 export function failed(problem, title = t("fault")) {
   const unreachable = problem.status === 0;
-  notice("bad", unreachable ? t("unreachable") : title, problem.message, problem.hint ? t("type", { hint: problem.hint }) : "");
+  notice("bad", unreachable ? t("unreachable") : title, problem.message, problem.hint);
 }
 
 export async function copy(value) {

@@ -54,7 +54,7 @@ function facts(one) {
     ["time", moment(one.at)],
     ["caller", h("span", {}, nameOf(one.caller), one.how ? h("span", { class: "does" }, ` · ${t("how")}: ${t(`how.${one.how}`)}`) : "")],
     ["callee", one.service ? h("a", { href: `/services?name=${one.service}` }, one.service) : code(one.host)],
-    ["route", one.route && routeBadge(one.route)],
+    ["route.went", one.route && routeBadge(one.route)],
     ["error", one.error && h("span", { class: "bad" }, one.error)],
     ["duration", duration(one.duration)],
     ["first.byte", one.first_byte !== null && duration(one.first_byte)],

@@ -29,7 +29,7 @@ export function whyOf(service) {
   const failure = model.failures.get(service.name);
   const said = service.problem || service.processes.find((one) => one.problem)?.problem;
   if (said) return said;
-  if (failure) return [failure.message, failure.hint && t("type", { hint: failure.hint })].filter(Boolean).join(" — ");
+  if (failure) return [failure.message, failure.hint].filter(Boolean).join(" — ");
   const ended = toneOf(service.state) === "bad" && service.processes.find((one) => one.exit);
   return ended ? t("exit.was", { exit: ended.exit }) : "";
 }

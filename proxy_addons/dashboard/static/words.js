@@ -36,7 +36,7 @@ const WORDS = {
   "with.group": ["{name}:", "{name}："], "with.shown": ["{n} shown:", "表示中の {n} 件："], "with.all": ["All {n}:", "全 {n} 件："],
   "doing.start": ["Starting …", "起動しています…"], "doing.stop": ["Stopping …", "停止しています…"], "doing.restart": ["Restarting …", "再起動しています…"],
   "failed.start": ["{name} could not be started", "{name} を起動できませんでした"], "failed.stop": ["{name} could not be stopped", "{name} を停止できませんでした"],
-  "failed.restart": ["{name} could not be restarted", "{name} を再起動できませんでした"], type: ["To type: {hint}", "入力するコマンド：{hint}"],
+  "failed.restart": ["{name} could not be restarted", "{name} を再起動できませんでした"],
   "now.is": ["{name} is {state}", "{name}：{state}"],
   "stop.sure": ["Stop all {n} services?", "{n} 件のサービスをすべて停止しますか？"], "restart.sure": ["Restart all {n} services?", "{n} 件のサービスをすべて再起動しますか？"],
   state: ["State", "状態"], service: ["Service", "サービス"], cpu: ["CPU", "CPU"], memory: ["Memory", "メモリー"], uptime: ["For", "経過"], restarts: ["Restarts", "再起動回数"],
@@ -74,7 +74,7 @@ const WORDS = {
   "replay.from": ["From number", "開始番号"], "replay.to": ["to number", "終了番号"], "replay.about": ["The subscriber gets these events once more, as far as it wants their types.", "購読しているタイプのイベントを、もう一度配信します。"], "replay.do": ["Replay", "再配信する"], "replayed": ["{n} events will be delivered again", "{n} 件のイベントを再配信します"],
   deadletters: ["Dead letters", "配信できなかったイベント"], "dead.none": ["None: every event that was to be delivered was, or still will be.", "ありません。"], retry: ["Try again", "再試行"], drop: ["Drop", "破棄"], "retry.all": ["Try all again", "すべて再試行"],
   "drop.sure": ["Drop it? It will never be delivered.", "破棄しますか？ 二度と配信されません。"], attempts: ["Attempts", "試行回数"], reason: ["Reason", "理由"], "retried": ["{n} will be tried again", "{n} 件を再試行します"], "dropped": ["{n} dropped", "{n} 件を破棄しました"],
-  "events.newest": ["Newest events", "新しいイベント"], "events.filter": ["Filter by type, source, id", "タイプ、ソース、ID で絞り込む"], "events.none": ["No events yet", "まだイベントはありません"], "events.do": ["Services send them to", "送信先"], number: ["No.", "番号"], "event.type": ["Type", "タイプ"], source: ["Source", "ソース"], origin: ["Origin", "発生元"],
+  "events.newest": ["Newest events", "新しいイベント"], "events.filter": ["Filter by type, source, id", "タイプ、ソース、ID で絞り込む"], "events.none": ["No events yet", "まだイベントはありません"], "events.do": ["Services send them to", "送信先"], number: ["No.", "番号"], "event.type": ["Type", "タイプ"], source: ["Source", "ソース"], origin: ["Origin", "発生元"], "origin.here": ["here", "このマシン"],
   "subs.none": ["No service subscribes to events.", "イベントを購読しているサービスはありません。"],
   "sub.idle": ["up to date", "すべて配信済み"], "sub.delivering": ["delivering", "配信中"], "sub.retrying": ["retrying", "再試行中"], "sub.ended": ["ended", "終了済み"], "sub.paused": ["paused", "一時停止中"], "sub.waiting": ["waits for the service", "サービスの起動待ち"], "event.of": ["Event {n}", "イベント {n}"],
 
