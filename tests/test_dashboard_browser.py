@@ -18,7 +18,7 @@ from workbench import ROOT, Site, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")]
 
-VIEWS = ("services", "services?name=shop", "logs", "map", "requests", "events", "doctor")
+VIEWS = ("services", "services?name=shop", "logs", "map", "requests", "events", "identities", "doctor")
 AXE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stores-tests/node_modules/axe-core/axe.min.js"
 _numbers = itertools.count(1)
 
@@ -90,7 +90,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.service("shop", "web: python3 -u shop.py\n", subscribe=["order.*"], deliver="/events", description="A shop")
     made.service("broken", "web: echo the disk is on fire; exit 3\n", restart="never", remote=False)
     made.service("idle", "web: sleep 1000\n", remote=False)
-    (made.root / "stores.toml").write_text('[groups]\nboth = ["shop", "broken"]\n')
+    (made.root / "stores.toml").write_text(
+        '[groups]\nboth = ["shop", "broken"]\n[identity.alice]\nsub = "u-1"\n[identity.bob]\nsub = "u-2"\n'
+    )
     try:
         made.ok("up", "-d", "shop")
         yield made
@@ -314,6 +316,18 @@ def test_a_dead_letter_is_tried_again_and_a_subscription_paused(visit: Any, shop
     tab.until("document.querySelector('tbody tr').innerText.includes('\\t1\\t')")
     click(tab, "document.querySelector('[aria-label=\"Resume: shop\"]:not([hidden])')")
     wait_until(lambda: held in shop.heard(), "what waited is delivered")
+
+
+def test_one_is_somebody_else_at_the_api_gateway_by_a_click(visit: Any, shop: Shop) -> None:
+    tab = visit("identities")
+    click(tab, "[...document.querySelectorAll('.people button')].find((one) => one.innerText === 'Be bob')")
+    tab.until("document.querySelector('.people .now h2')?.innerText === 'bob'")
+    assert shop.get("/api/v1/identities")["current"] == "bob"
+    click(
+        tab, "[...document.querySelectorAll('.people button')].find((one) => one.innerText === 'Back to the default')"
+    )
+    tab.until("!document.querySelector('.people .now')")
+    assert shop.get("/api/v1/identities")["current"] is None
 
 
 @pytest.mark.parametrize(

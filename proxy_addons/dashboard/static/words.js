@@ -80,7 +80,7 @@ const WORDS = {
 
   "who.title": ["Who am I at the API gateway?", "API ゲートウェイでの利用者"], "who.about": ["Requests that say nothing of their caller are treated as from this identity.", "呼び出し元を示さないリクエストは、この利用者のものとして扱われます。"],
   "who.now": ["Now", "現在"], "who.use": ["Be {name}", "{name} になる"], "who.default": ["Back to the default", "既定に戻す"], "who.none": ["No identities are registered", "利用者が登録されていません"], "who.do": ["They stand in stores.toml as [identity.NAME].", "stores.toml に [identity.名前] として書きます。"],
-  "who.nobody": ["nobody", "未認証"], subject: ["Subject", "サブジェクト"], scopes: ["Scopes", "スコープ"], claims: ["Claims", "クレーム"], mode: ["Authorizer", "オーソライザー"],
+  "who.nobody": ["nobody", "未認証"], subject: ["Subject", "サブジェクト"], scopes: ["Scopes", "スコープ"], "who.played": ["The authorizer plays: {what} ({who}, {span} left)", "オーソライザーが障害を再現中：{what}（{who}、残り {span}）"], mode: ["Authorizer", "オーソライザー"],
 
   "doctor.about": ["The whole way of a request, link by link, as <stores doctor> walks it.", "<stores doctor> と同じように、リクエストの通り道を順に調べます。"], "doctor.again": ["Check again", "もう一度調べる"], "doctor.busy": ["Checking; this takes a few seconds …", "調べています（数秒かかります）…"],
   "doctor.ok": ["Everything is as it should be", "すべて正常です"], "doctor.broken": ["Broken: {n}", "問題：{n} 件"], "health.ok": ["in order", "正常"], "health.note": ["note", "参考"], "health.broken": ["broken", "問題あり"], "doctor.mend": ["To mend it", "直し方"],
