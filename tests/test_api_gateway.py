@@ -85,6 +85,15 @@ def test_the_service_gets_the_path_by_which_it_was_decided_and_the_query_as_it_i
     assert request.all("x-forwarded-prefix") == []
 
 
+def test_bytes_of_any_encoding_in_a_path_reach_the_service_as_they_came(world):
+    org = world.origin()
+    tell(world, routed("organization", "/organization", port=org.port), default="alice")
+    target = "/organization/caf\u00e9/%C3%A9/".encode() + b"\xff?q=\xfe"
+    answer = world.raw(b"GET " + target + f" HTTP/1.1\r\nHost: {API}\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert org.last().target.encode("latin-1") == target
+
+
 @pytest.mark.parametrize(
     ("path", "seen"),
     [
