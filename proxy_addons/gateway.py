@@ -70,7 +70,7 @@ class Gateway:
         self._onlooker = Onlooker()
         self._stop = asyncio.Event()
         self._served = asyncio.Event()
-        self._idleness = Idleness(self._supervisor, self._use_of)
+        self._idleness = Idleness(self._current, self._supervisor, self._use_of)
         self._issuer = Issuer(place.state / "issuer", self._terms)
         self._events: Hosting | None = None
         #: What is behind the front: there a second after it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from procman.snapshot import ServiceStatus
 from procman.state import State
 from proxy_addons.decision import decision_of
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.view import View
+from proxy_addons.view import Current, View
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: How often in its time a service is looked at. It may sleep later than it said by one such part, and never earlier.
 _PARTS: Final = 4
+#: Seconds in which the snapshot that tells of an end comes, usually before the answer.
+_PATIENCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,9 @@ class _Watched:
 class Idleness:
     """One timer for each service that runs and has an `idle`; none without."""
 
-    def __init__(self, supervisor: Supervisor, use_of: Callable[[ServiceStatus], Use]) -> None:
+    def __init__(self, current: Current, supervisor: Supervisor, use_of: Callable[[ServiceStatus], Use]) -> None:
         """`use_of` counts what passes outside of mitmproxy, and what is open anywhere."""
+        self._current = current
         self._supervisor = supervisor
         self._use_of = use_of
         self._requests: dict[str, int] = {}
@@ -93,6 +97,7 @@ class Idleness:
         if left > 0:
             watched.timer = loop.call_later(min(left, watched.idle / _PARTS), self._look, name)
             return
+        self._current.falling_asleep.add(name)  # in the same moment in which nobody uses it
         task = loop.create_task(self._sleep(name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -100,11 +105,23 @@ class Idleness:
     async def _sleep(self, name: str) -> None:
         try:
             stays = await self._supervisor.sleep(name)
+            if not stays:
+                await self._told_of_its_end(name)
         except StoresError as error:
             stays = error.message
+        finally:
+            self._current.falling_asleep.discard(name)
+            self._current.stir()
         watched = self._watched.get(name)
         if stays and watched is not None:  # asked again after another while
             _log.debug("%s stays awake: %s", name, stays)
             loop = asyncio.get_running_loop()
             watched.since = loop.time()
             watched.timer = loop.call_later(watched.idle, self._look, name)
+
+    async def _told_of_its_end(self, name: str) -> None:
+        """The supervisor's answer and its next snapshot come by two ways."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while (service := self._current.service(name)) is not None and service.state is State.READY:
+                    await self._current.next()

@@ -164,6 +164,8 @@ class Current:
     view: View
 
     def __init__(self) -> None:
+        #: Services that are just being put to sleep: who asks for one waits until it is known what became of it.
+        self.falling_asleep: set[str] = set()
         self._next: asyncio.Future[None] | None = None
 
     def tell(self, view: View) -> None:
@@ -178,6 +180,10 @@ class Current:
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._next)
+
+    def stir(self) -> None:
+        """Has who waits look again, at the same view."""
+        self.tell(self.view)
 
     def service(self, name: str) -> ServiceStatus | None:
         """What the newest view says of a service."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from procman.errors import StoresError
+from procman.snapshot import ServiceStatus
 from procman.state import AT_REST, BROKEN
 from proxy_addons.acceptance import Form, form_of
 from proxy_addons.decision import Decision, decide, decision_of
@@ -32,7 +34,12 @@ class Waking:
     async def requestheaders(self, flow: HTTPFlow) -> None:
         """After the routing. What the client sends meanwhile waits with it."""
         decision = decision_of(flow)
-        if decision is None or decision.service is None or decision.problem is None or flow.response is not None:
+        if decision is None or decision.service is None or flow.response is not None:
+            return
+        if decision.service.name in self._current.falling_asleep:
+            decision = await self._asleep(decision, decision.service)
+            decide(flow, decision)
+        if decision.service is None or decision.problem is None:
             return
         if decision.service.start != "on-request" or decision.problem.code not in _ASLEEP:
             return
@@ -44,6 +51,14 @@ class Waking:
                 decide(flow, await self._awake(decision, decision.service.name))
         except TimeoutError:
             decide(flow, self._current.view.again(decision).failed(Problem(Code.STARTING)))
+
+    async def _asleep(self, decision: Decision, service: ServiceStatus) -> Decision:
+        """The decision once it sleeps, or does not: a request that came in that moment is none that is lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(service.ready_timeout):
+                while service.name in self._current.falling_asleep:
+                    await self._current.next()
+        return self._current.view.again(decision)
 
     async def _awake(self, decision: Decision, name: str) -> Decision:
         """The decision once there is a lasting one: it answers, or it will not."""

@@ -66,6 +66,7 @@ class SupervisorSide:
         self.logs = {}
         self.findings = {}
         self.on_start = None
+        self.on_sleep = None
         self.followers = {}
         self.left = queue.Queue()
         self._watchers = set()
@@ -136,6 +137,9 @@ class SupervisorSide:
                 name = question["targets"][0]
                 findings = asdict(self.findings.get(name, Findings()))
                 writer.write(json.dumps({"ok": {name: findings}}).encode() + b"\n")
+            elif question["verb"] == "sleep" and self.on_sleep is not None:
+                stays = await self.on_sleep(question["targets"][0])
+                writer.write(json.dumps({"ok": {question["targets"][0]: stays}}).encode() + b"\n")
             elif question["verb"] in {"start", "restart"} and self.on_start is not None:
                 await self.on_start(question)
                 writer.write(b'{"ok": true}\n')

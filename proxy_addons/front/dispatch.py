@@ -38,6 +38,7 @@ class Place:
     pool: Pool
     addresses: tuple[Address, ...]
     told: Told
+    service: str
 
 
 class Dispatch:
@@ -65,7 +66,7 @@ class Dispatch:
     def ask(self, request: Request, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """Has `request` answered: see `exchange`."""
         place = self._place(request)
-        if place is None:
+        if place is None or place.service in self._current.falling_asleep:
             self._slow_path.ask(request, asker, data, ended)
             return
         try:
@@ -106,7 +107,8 @@ class Dispatch:
         pool = self._pools.get(decision.upstreams)
         if pool is None:
             pool = self._pools[decision.upstreams] = Pool(self._clock, self._refusals)
-        return Place(pool, decision.upstreams, Told(address, site))
+        name = decision.service.name if decision.service is not None else ""
+        return Place(pool, decision.upstreams, Told(address, site), name)
 
     async def _connect(self, place: Place) -> Upstream:
         """A new connection, to the first address that takes it."""
