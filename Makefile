@@ -35,9 +35,9 @@ test: $(STAMP)  ## run the whole test suite
 test-oldest: $(STAMP)  ## run the suite on the oldest working interpreter too, if that is another one
 	.ci/test-oldest
 
-test-browser: $(STAMP)  ## run what drives a headless Chromium, with axe-core (npm gets it into a cache folder, once)
+test-browser: $(STAMP)  ## run what drives a headless Chromium: installs stock apps of Vite, Next.js, Django, … and axe-core into a cache folder, once
 	@test -d $(AXE)/node_modules/axe-core || npm install --no-save --no-audit --no-fund --prefix $(AXE) axe-core@4
-	$(BIN)/python -m pytest -m browser
+	.ci/test-browser
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ def variables(domain: str, hosts: Iterable[str], port: int) -> dict[str, str]:
         VITE: f".{domain}",
         RAILS: ",".join([f".{domain}", *deeper]),
         **dict.fromkeys(PORTS, str(port)),
+        "WDS_SOCKET_PORT": "0",  # Create React App's client asks where its page came from, not the server's own port
         "STREAMLIT_SERVER_HEADLESS": "true",  # else its first start asks for an e-mail address, and waits
     }
 

@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Sign:
-    """`text`: what is found in the answer. `advice`: with ``{host}``, ``{pattern}``, ``{domain}``. `path`: where."""
+    """`text`: what is found in the answer. `advice`: with ``{host}`` and ``{pattern}``. `path`: where."""
 
     text: re.Pattern[bytes]
     advice: str
@@ -55,8 +55,11 @@ _SIGNS: Final = (
     ),
     _Sign(
         re.compile(rb"\AInvalid Host header\s*\Z"),
-        "webpack-dev-server refused the host {host}: start it with `webpack serve --allowed-hosts {pattern}`, or set "
-        'devServer.allowedHosts: ["{pattern}"] in webpack.config.js',
+        # without the second, its client looks for its WebSocket on the development server's own port
+        "webpack-dev-server refused the host {host}: start it with "
+        "`webpack serve --allowed-hosts {pattern} --client-web-socket-url auto://0.0.0.0:0/ws`, or set "
+        'devServer: { allowedHosts: ["{pattern}"], client: { webSocketURL: "auto://0.0.0.0:0/ws" } } in '
+        "webpack.config.js",
     ),
     _Sign(
         re.compile(rb"\AUnauthorized\Z"),
@@ -99,5 +102,5 @@ def advice(asked: Asked, text: bytes) -> str:
     """What to set, in one line; empty where `text`, the beginning of an answer, is no such refusal."""
     for sign in _SIGNS:
         if asked.path.startswith(sign.path) and sign.text.search(text):
-            return sign.advice.format(host=asked.host, pattern=asked.pattern, domain=asked.domain)
+            return sign.advice.replace("{host}", asked.host).replace("{pattern}", asked.pattern)
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from supervising import Supervising
@@ -11,6 +12,10 @@ from whole_system import Page, WholeSystem
 from workbench import wait_until
 
 from proxy_addons.blocked_host import Asked, advice
+from proxy_addons.front.client import Client
+from proxy_addons.front.exchange import Request, Response
+from proxy_addons.front.overhearing import Refusals
+from proxy_addons.view import Current
 
 #: What the real ones sent, versions as in tests/frameworks; Rails' and Angular's made from their sources.
 REFUSALS = Path(__file__).parent / "frameworks" / "refusals"
@@ -39,6 +44,8 @@ def test_a_real_refusal_names_the_framework_the_host_and_the_setting(file: str, 
     assert told in said
     assert file.partition(".")[0].partition("-")[0] in said.partition(" ")[0].lower()
     assert ASKED.host in said
+    assert "{host}" not in said
+    assert "{pattern}" not in said
     assert said.isascii()  # it is a header, too
     assert "\n" not in said
 
@@ -62,7 +69,7 @@ def test_what_an_app_says_itself_is_not_taken_for_a_refused_host(text: bytes) ->
 
 def test_a_host_outside_of_the_domain_is_named_alone() -> None:
     said = advice(Asked("shop.localhost", "local.example.com"), b"Invalid Host header")
-    assert "--allowed-hosts shop.localhost`" in said
+    assert "--allowed-hosts shop.localhost " in said
 
 
 #: Refuses its host in the words of a file, in one piece or in two; `late` sends the second once somebody asks to `go`.
@@ -144,6 +151,28 @@ def test_a_head_is_not_held_back_for_its_body_and_the_advice_is_forgotten_at_the
     assert "ALLOWED_HOSTS" in wait_until(lambda: advised(refuser), "the advice")
     refuser.ask("restart", "shop")
     assert advised(refuser) == ""
+
+
+class Asking:
+    """An asker that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.exchange, self.framed, self.told = None, True, []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *told: self.told.append((name, *told))
+
+
+def test_an_answer_passes_also_where_reading_along_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """There is no view yet: whoever looks for one fails."""
+    asking = Asking()
+    response = Response(403, b"Forbidden", [], 19)
+    request = Request(Client(("127.0.0.1", 1), ("127.0.0.1", 2)), b"GET", b"/", [], b"shop.localhost")
+    overhearing = Refusals(Current(), lambda *_: None).overheard(request, response, asking)
+    overhearing.on_response(response, b"Invalid Host", False)
+    overhearing.on_body(b" header", True)
+    assert asking.told == [("on_response", response, b"Invalid Host", False), ("on_body", b" header", True)]
+    assert "A refusal cannot be read" in caplog.text
 
 
 def test_only_what_runs_is_advised(supervising: Supervising) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ from proxy_addons.site import Site
 
 if TYPE_CHECKING:
     from proxy_addons.view import Current
+
+_log = logging.getLogger(__name__)
 
 HEADER: Final = b"X-Stores-Hint"
 
@@ -35,6 +38,13 @@ class Refusals:
 
     def hint(self, request: Request, text: bytes) -> str:
         """What to set, if `text` is such a refusal; the service's people are told, too."""
+        try:
+            return self._advice(request, text)
+        except Exception:  # noqa: BLE001 - the answer must pass, whatever happens to who reads along
+            _log.exception("A refusal cannot be read")
+            return ""
+
+    def _advice(self, request: Request, text: bytes) -> str:
         try:
             scheme = "https" if request.client.secure else "http"
             site = Site.of_authority(scheme, (request.host or b"").decode("ascii"))

@@ -19,10 +19,16 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 
 class Chromium:
-    """The browser. Every name below the sample's domain leads to this machine; its CA is not asked for."""
+    """The browser. Every name below the sample's domain leads to this machine; its CA is not asked for.
 
-    def __init__(self, folder: Path) -> None:
+    With `https` its port 443 leads to that one, and only what `ca` vouches for is trusted: as where all is set up.
+    """
+
+    def __init__(self, folder: Path, *, https: int = 0, ca: Path | None = None) -> None:
         profile = folder / "chromium"
+        rule = f"MAP *.local.example.com:443 127.0.0.1:{https}" if https else "MAP *.local.example.com 127.0.0.1"
+        if ca is not None:
+            _trust(folder, ca)
         self._process = subprocess.Popen(
             [
                 PROGRAM,
@@ -32,8 +38,8 @@ class Chromium:
                 "--no-first-run",
                 "--remote-debugging-port=0",
                 f"--user-data-dir={profile}",
-                "--host-resolver-rules=MAP *.local.example.com 127.0.0.1",
-                "--ignore-certificate-errors",
+                f"--host-resolver-rules={rule}",
+                *([] if ca else ["--ignore-certificate-errors"]),
                 "about:blank",
             ],
             env={**os.environ, "HOME": str(folder)},
@@ -69,6 +75,14 @@ class Chromium:
         self._stack.close()
         self._process.terminate()
         self._process.wait(10)
+
+
+def _trust(home: Path, ca: Path) -> None:
+    """Puts `ca` into the NSS store that Chromium reads below its HOME."""
+    store = home / ".pki" / "nssdb"
+    store.mkdir(parents=True)
+    for command in (["-N", "--empty-password"], ["-A", "-n", "stores", "-t", "C,,", "-i", str(ca)]):
+        subprocess.run(["certutil", "-d", f"sql:{store}", *command], check=True, capture_output=True)
 
 
 class Tab:
