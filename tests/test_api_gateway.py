@@ -166,6 +166,17 @@ def test_who_calls_is_the_first_that_applies(world):
     assert org.last()["x-user-id"] == "user-2"
 
 
+def test_who_chose_to_be_nobody_is_nobody_whatever_the_default(world):
+    org = world.origin()
+    tell(
+        world,
+        routed("organization", "/organization", port=org.port),
+        default="alice",
+        choice={"identity": "nobody"},
+    )
+    problem(world.get(API, "/organization"), 401, "unauthenticated")
+
+
 def test_a_token_of_ours_goes_on_as_it_came(world):
     org = world.origin()
     token = token_of(world, org, "alice")

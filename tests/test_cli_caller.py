@@ -89,6 +89,7 @@ def test_who_was_chosen_calls_from_the_next_request_on(workspace: Site) -> None:
     (workspace.root / "stores.toml").write_text(SETTINGS + '[authorizer]\ndefault = "alice"\n')
     workspace.ok("auth", "simulate", "--off")
     assert workspace.ok("as") == "alice (default): sub user-1, scopes org:read\n"
+    assert workspace.ok("as", "nobody").startswith("nobody (stores as): ")
 
 
 @pytest.mark.parametrize(
