@@ -9,7 +9,7 @@ from procman.change import Part
 from procman.workspace import Workspace
 
 #: The workspace's own names, beside its services'.
-_OWN = ("stores", "api-gateway", "events")
+_OWN = ("stores", "api-gateway", "auth", "events")
 
 
 @dataclass(frozen=True, slots=True)
