@@ -24,7 +24,7 @@ export class RequestDetail {
   update(id) {
     const one = id ? (model.requests.get(id) ?? (this.shown?.id === id ? this.shown : null)) : null;
     show(this.element, one);
-    const told = one && `${id} ${one.status} ${one.duration} ${this.siblings(one).length}`;
+    const told = one && `${id} ${one.status} ${one.duration} ${this.siblings(one).length} ${meanwhile(one).length}`;
     if (one && told !== this.told) this.build(one);
     this.shown = one;
     this.told = told;
@@ -43,9 +43,20 @@ export class RequestDetail {
     const known = facts(one).filter(([, value]) => value);
     const list = h("dl", { class: "facts" }, ...known.map(([word, value]) => h("div", {}, h("dt", {}, t(word)), h("dd", {}, value))));
     const trace = this.siblings(one);
-    const fall = waterfall(trace, one);
-    this.element.replaceChildren(title, h("p", {}, h("code", { translate: "no" }, url)), one.method === "CONNECT" ? "" : h("p", { class: "bar" }, curl), h("section", {}, list), h("section", {}, h("h2", {}, t("waterfall")), fall, trace.length < 2 ? h("p", { class: "does" }, t("trace.alone")) : null));
+    const guessed = trace.length < 2 ? meanwhile(one) : [];
+    const fall = waterfall([...trace, ...guessed], one);
+    const about = guessed.length ? t("trace.meanwhile", { name: one.service }) : trace.length < 2 ? t("trace.alone") : "";
+    const falls = h("section", {}, h("h2", {}, t("waterfall")), fall, about && h("p", { class: "does" }, about));
+    const copied = one.method === "CONNECT" ? "" : h("p", { class: "bar" }, curl);
+    this.element.replaceChildren(title, h("p", {}, h("code", { translate: "no" }, url)), falls, h("section", {}, list), copied);
   }
+}
+
+/** What its service asked of others while it answered: shown where no trace tells, and said to be no more than that. */
+function meanwhile(one) {
+  const until = one.at + (one.duration ?? Infinity);
+  const fits = (other) => one.service && other.caller === one.service && other.at >= one.at && other.at <= until;
+  return [...model.requests.values()].filter(fits).slice(0, 50);
 }
 
 function facts(one) {

@@ -81,7 +81,6 @@ class Requests {
     text(this.newer.lastChild, t("newer", { n: this.held }));
     text(this.skipped, model.skipped ? t("skipped", { n: model.skipped.toLocaleString() }) : "");
     this.rows.draw();
-    this.timeline.draw();
     this.detail.update(Number(this.query.id) || 0);
     attribute(this.split, "class", this.detail.shown ? "split opened" : "split");
   }

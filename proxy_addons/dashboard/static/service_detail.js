@@ -96,7 +96,7 @@ function facts(service) {
   const found = [
     ["route", h("span", {}, routeBadge(service.route), " ", h("span", { class: "does" }, t(`route.${service.route}.long`, { remote: service.remote })))],
     ["address", url && outside(url)],
-    ["hosts", code(service.hosts.map((host) => `${host}.${model.around.domain}`).join(", "))],
+    ["hosts", h("span", { class: "stack" }, ...service.hosts.map((host) => code(`${host}.${model.around.domain}`)))],
     ["port", service.port && code(String(service.port))],
     ["remote", service.remote ? code(service.remote) : t("remote.none")],
     ["needs", service.needs?.length && code(service.needs.join(", "))],

@@ -18,8 +18,9 @@ export class Timeline {
   constructor() {
     this.picture = s("svg", { role: "img", "aria-label": t("timeline.about") });
     this.element = h("figure", { class: "strip card pad" }, h("h2", {}, t("timeline")), this.picture);
-    // time goes on, also when nothing happens
+    // once a second is enough for a minute, also when nothing happens: time goes on
     this.timer = setInterval(() => this.draw(), 1000);
+    requestAnimationFrame(() => this.draw());
   }
 
   draw() {

@@ -67,6 +67,7 @@ const WORDS = {
   "first.byte": ["First byte after", "最初の 1 バイトまで"], "bytes.both": ["Request, response", "リクエスト／レスポンス"], host: ["Host", "ホスト"], error: ["Error", "エラー"],
   "how": ["Known by", "判別の根拠"], "how.trace": ["its traceparent", "traceparent"], "how.process": ["the process of the connection", "接続元のプロセス"], "how.page": ["the page it came from", "送信元のページ"], "how.agent": ["its User-Agent", "User-Agent"],
   "copy.curl": ["Copy as curl", "curl としてコピー"], request: ["Request", "リクエスト"], inspect: ["Inspect", "中身を記録"], "trace.alone": ["Nothing else was seen of this trace.", "このトレースのほかのリクエストは記録されていません。"],
+  "trace.meanwhile": ["{name} hands on no traceparent: below it stands what it asked of others while it answered, be it for this request or another.", "{name} は traceparent を引き継いでいません。応答中に {name} がほかへ送ったリクエストを並べています（別のリクエストのためのものも含まれることがあります）。"],
   "mark.state": ["{name}: {before} → {state}", "{name}：{before} → {state}"],
 
   subscriptions: ["Subscriptions", "購読"], waiting: ["Waiting", "未配信"], "in.flight": ["In flight", "配信中"], delivered: ["Delivered", "配信済み"], dead: ["Dead", "配信不能"], lag: ["Lag", "遅れ"],
