@@ -91,7 +91,7 @@ class Adoption:
         elif entry.definition != process.plan.definition:
             self.note(process.name, f"PID {entry.pid} is no longer what its file says: it is started anew")
             process.restart()
-        elif entry.terminal:
+        elif entry.terminal and process.output.terminal is None:
             self.note(process.name, f"PID {entry.pid} lost its terminal with the supervisor before: it is started anew")
             process.restart()
         else:

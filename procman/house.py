@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -37,6 +38,9 @@ DNS_PORT = 15353
 #: Signals that come this soon after one another are one Ctrl-C, passed on by a wrapper (npm, uv) as well. Seconds.
 _ONE_PRESS = 0.05
 
+#: The variable in which a supervisor tells the one after it of the terminals: JSON, names and descriptors.
+TERMINALS = "STORES_TERMINALS"
+
 #: How long the system's resolver may take to say whether it knows the domain, in seconds.
 _RESOLVE = 0.7
 
@@ -59,6 +63,8 @@ class House:
         self.resume = resume
         #: The gateway's sockets, from the supervisor that this process was before (`become_the_next_one`).
         self.handed_over = environ.pop(listen.HANDED_OVER, "")
+        #: And our sides of the processes' terminals, by the processes' names.
+        self.terminals: dict[str, int] = json.loads(environ.pop(TERMINALS, "{}"))
         self.root = root
         self.paths = paths
         self.environ = environ
@@ -263,6 +269,8 @@ class House:
     async def go_on_where_the_last_one_stopped(self) -> None:
         """Takes over what still lives, and starts what was wanted and does not."""
         found = Adoption(self.ledger, self.note)
+        for name, number in self.terminals.items():
+            self.supervisor.roster.take_terminal(name, number)
         found.adopt(self.supervisor.roster)
         before = self.ledger.take_before()  # by whatever start: what is begun by hand is not mixed with it later
         before = before if self.resume else set()
@@ -322,7 +330,8 @@ class House:
         self.display.flush(0.5)
         arguments = [sys.executable, "-P", "-m", "procman", *sys.argv[1:]]
         try:
-            os.execve(sys.executable, arguments, self.environ | self.gateway.handed_over())  # noqa: S606
+            handed_over = self.gateway.handed_over() | {TERMINALS: json.dumps(self.supervisor.roster.give_terminals())}
+            os.execve(sys.executable, arguments, self.environ | handed_over)  # noqa: S606
         except OSError as error:
             self.note("stores", f"cannot hand over: {sys.executable}: {error.strerror}")
 

@@ -56,7 +56,8 @@ class Life:
         if entry.pid:
             floor.ledger.entries[name] = entry
             output.begun = entry.position
-            os.close(output.open())
+            if output.terminal is None:
+                os.close(output.open())
             if _is_child(entry.pid):  # of the supervisor that this process was before: its exit code will be told
                 floor.reaper.expect(entry.pid, life._exited)
                 floor.loop.call_soon(floor.reaper.child_ended)  # it may have ended while nobody listened

@@ -93,6 +93,13 @@ class Output:
         self.resume()
         return self.terminal.open()
 
+    def take_terminal(self, number: int) -> None:
+        """Goes on with the terminal that the process has, from the supervisor that this process was before."""
+        self._close_reading()
+        self.terminal = Terminal(number)
+        self._read = number
+        self.resume()
+
     def _leave_terminal(self) -> None:
         if self.terminal:
             self.drain()

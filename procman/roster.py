@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -118,6 +119,23 @@ class Roster:
         found = self.workspace.processes(services) if services or not targets else []
         chosen = [self.processes[plans.name_of(service, process)] for service, process in found]
         return chosen if len(services) == len(targets) else [*chosen, self.processes[GATEWAY]]
+
+    def give_terminals(self) -> dict[str, int]:
+        """Our sides of the processes' terminals, by name. They outlive an exec from here on."""
+        found = {name: process.output.terminal for name, process in self.processes.items()}
+        given = {name: terminal.number for name, terminal in found.items() if terminal is not None}
+        for number in given.values():
+            os.set_inheritable(number, True)
+        return given
+
+    def take_terminal(self, name: str, number: int) -> None:
+        """One that was given by the supervisor that this process was before."""
+        os.set_inheritable(number, False)
+        if (process := self.processes.get(name)) is None:
+            os.close(number)
+        else:
+            process.output.take_terminal(number)
+            process.on_terminal = True
 
     def shown(self, name: str) -> str:
         """How a process is called in front of its lines: the service alone, where that is clear."""

@@ -1,7 +1,8 @@
 """A terminal for a process: its one side is the child's, the other one is read, written to and sized from here.
 
-It lives as long as this supervisor does: when that is killed, the kernel hangs up, and the program ends as it does when
-a terminal window is closed. (A FIFO survives, a terminal cannot: nothing but its holder keeps it.)
+It lives as long as this process does, whatever code that runs (`house.become_the_next_one`): when it is killed, the
+kernel hangs up, and the program ends as it does when a terminal window is closed. (A FIFO survives, a terminal cannot:
+nothing but its holder keeps it.)
 """
 
 from __future__ import annotations
@@ -26,18 +27,25 @@ Viewer = Callable[[bytes], None]
 class Terminal:
     """A pseudo-terminal. `number` is the descriptor of this side."""
 
-    def __init__(self) -> None:
-        self.number, child = os.openpty()
-        os.set_blocking(self.number, False)
-        self.path = os.ttyname(child)
-        self._child = child  # held until the process has it: a terminal that nobody ever opened would be hung up
+    def __init__(self, number: int | None = None) -> None:
+        """A new one; or the one that `number` is this side of, which a process has already."""
+        self.path, self._child = "", -1
+        if number is None:
+            number, self._child = os.openpty()
+            self.path = os.ttyname(self._child)
+        os.set_blocking(number, False)
+        self.number = number
         self.viewers: set[Viewer] = set()
         self._last: deque[bytes] = deque()
         self._size = 0
-        self.resize(*SIZE)
+        if self.path:
+            self.resize(*SIZE)
 
     def open(self) -> int:
-        """The child's side; the caller closes it once the child has it."""
+        """The child's side; the caller closes it once the child has it.
+
+        It was held until then: a terminal that nobody ever opened would be hung up.
+        """
         child, self._child = self._child, -1
         return child
 

@@ -16,6 +16,7 @@ from whole_system import WholeSystem
 from workbench import wait_until
 
 from procman import client
+from procman.client import Call
 from procman.errors import StoresError
 
 SERVE = """
@@ -103,6 +104,25 @@ def test_how_a_process_ends_is_still_told_to_the_one_that_started_it(system: Who
     os.kill(pid, signal.SIGKILL)
     brief = wait_until(lambda: (one := system.process("brief.web"))["state"] == "failed" and one, "it has failed")
     assert brief["exit"] == "ended by SIGKILL"
+
+
+def test_a_debuggers_terminal_goes_on_with_its_program(system: WholeSystem) -> None:
+    system.service("debugged", "web: echo ready; exec cat\n", ready={"log": "ready"}, setup="", terminal=True)
+    wait_until(lambda: "debugged" in system.states(), "it is registered")
+    system.ask("start", "debugged")
+    before = system.pids()
+    hand_over(system)
+    assert system.pids() == before
+    with Call(system.paths, "attach", targets=["debugged"], rows=24, columns=80) as call:
+        told = iter(call)
+        while "attached" not in next(told):
+            pass
+        call.say(keys="are you there\n")
+        seen = ""
+        while seen.count("are you there") < 2:  # the terminal's echo, and what cat answers
+            seen += next(told).get("output", "")
+    assert hand_over(system)
+    assert system.pids() == before
 
 
 def test_a_run_in_the_foreground_goes_on_in_its_terminal(tmp_path: Path) -> None:

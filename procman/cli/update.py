@@ -153,7 +153,7 @@ def _hand_over(runs: list[Running], report: _Report) -> None:
         kept = len(before) - len(told["anew"])
         report.say(f"{one.root}: handed over, {kept} process{'' if kept == 1 else 'es'} went on")
         for name in told["anew"]:
-            report.say(f"  {name} is started anew: it has a terminal, or the new version starts it in another way")
+            report.say(f"  {name} is started anew: the new version starts it in another way")
 
 
 def _roll_back(candidate: Candidate, runs: list[Running], report: _Report) -> None:
