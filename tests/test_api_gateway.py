@@ -293,14 +293,23 @@ def test_a_page_of_the_workspace_may_read_why_it_was_refused_and_no_other(world)
         assert answer.all("access-control-allow-origin") == []
 
 
-def test_another_sites_page_does_not_call_as_who_was_chosen_on_this_machine(world):
+def test_another_sites_page_calls_as_nobody_unless_it_has_a_token(world):
     org = world.origin()
-    tell(world, routed("organization", "/organization", port=org.port), choice={"identity": "alice"})
+    token = token_of(world, org, "alice")
+    tell(
+        world,
+        routed("organization", "/organization", port=org.port),
+        unknown_token="alice",
+        choice={"identity": "alice"},
+    )
+    evil = {"Origin": "https://evil.example"}
     for headers in (
-        {"Origin": "https://evil.example"},
+        evil,
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
-        {"Origin": "https://evil.example", "Cookie": "stores_as=alice"},
+        evil | {"Cookie": "stores_as=alice"},
+        evil | {"Stores-As": "alice"},
+        evil | {"Authorization": "Bearer anything"},
     ):
         for method in ("GET", "POST"):
             answer = world.get(API, "/organization", method=method, headers=headers)
@@ -310,7 +319,7 @@ def test_another_sites_page_does_not_call_as_who_was_chosen_on_this_machine(worl
         {"Origin": "https://netshop.local.example.com", "Sec-Fetch-Site": "same-site"},
         {"Origin": "http://localhost:5173", "Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
-        {"Origin": "https://evil.example", "Stores-As": "alice"},
+        evil | {"Authorization": f"Bearer {token}"},
     ):
         assert world.get(API, "/organization", headers=headers).status == 200, headers
 

@@ -135,10 +135,10 @@ class Authorizer:
 
     def _caller(self, asked: Headers, rules: Rules) -> Caller | None:
         caller = identify(asked, rules.register, lambda: self._choices.read().identity)
-        if caller is not None and caller.ambient:
+        if caller is not None and not caller.token:
             stranger = strange(asked, rules.view)
             if stranger:
-                detail = f"{stranger} asks through a browser, and says not as whom"
+                detail = f"{stranger} asks through a browser, without a token of this workspace"
                 raise challenge(rules.register.realm, Code.UNAUTHENTICATED, detail)
         return caller
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -41,11 +40,10 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`token`: the one of ours that he came with. `ambient`: a hostile page's request would say it, too."""
+    """`token`: the one of ours that he came with. Nothing else is a secret: any page could say the rest."""
 
     identity: Identity
     token: str = ""
-    ambient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +58,25 @@ class Register:
 
 def identify(headers: Headers, register: Register, chosen: Callable[[], str]) -> Caller | None:
     """The caller; None for nobody. `chosen`: the name that ``stores as`` chose. Raises `RefusalError`."""
-    wanted = _one(headers.get_all(AS), AS)
-    if wanted is None:
-        wanted = _one(_cookies(headers), f"the cookie {COOKIE}")
+    for by, values in ((AS, headers.get_all(AS)), (f"the cookie {COOKIE}", _cookies(headers))):
+        wanted = _one(values, by)
         if wanted is not None:
-            # a cookie goes along with what another site's page asks for, too
-            return _ambient(_named(wanted, register, f"the cookie {COOKIE}"))
-    if wanted is not None:
-        return _named(wanted, register, AS)
+            return _named(wanted, register, by)
     found = _bearer(headers, register)
     if found is not None:
         return found
     name = chosen()
-    if name:
-        return _ambient(_named(name, register, "stores as"))
-    return _ambient(_named(register.settings.default or NOBODY, register, "default"))
+    return (
+        _named(name, register, "stores as")
+        if name
+        else _named(register.settings.default or NOBODY, register, "default")
+    )
 
 
 def check_single(headers: Headers) -> None:
     """One program would take the first of two, another one the last. Raises `RefusalError`."""
     if len(headers.get_all("authorization")) > 1:
         raise RefusalError(Problem(Code.AMBIGUOUS_CALLER, "Authorization stands there more than once"))
-
-
-def _ambient(caller: Caller | None) -> Caller | None:
-    return dataclasses.replace(caller, ambient=True) if caller else None
 
 
 def _one(values: Sequence[str], name: str) -> str | None:
