@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -172,3 +174,44 @@ def test_states_are_marked_on_a_time_line(page: Page) -> None:
         # a snapshot tells of the newest state alone: short ones may be passed over
         assert {"starting", "ready"} <= {str(mark["state"]) for mark in marks}
         assert [mark["at"] for mark in marks] == sorted(mark["at"] for mark in marks)  # type: ignore[type-var]
+
+
+def test_an_open_page_outlives_the_supervisor_and_follows_the_next_one(page: Page, site: Site) -> None:
+    with page.stream("topics=logs,services&targets=shop") as events:
+        assert {name for name, _ in (next(events), next(events))} == {"services", "logs-begin"}
+        os.kill(site.supervisor, signal.SIGKILL)
+        problem = next(value for name, value in events if name == "problem")
+        assert problem["topic"] == "logs"
+        assert problem["hint"]
+        status, told, _ = page.ask("POST", "/api/v1/services/stop", {"targets": ["shop"]}, **page.program)
+        assert status == 409
+        assert told["hint"] == "stores status"
+        site.ok("up", "-d")
+        assert next(value for name, value in events if name == "logs-begin")["cursor"]
+        page.post("/api/v1/services/restart", {"targets": ["shop"]})
+        assert next(value for name, value in events if name == "logs")["lines"]
+
+
+def test_a_hundred_thousand_lines_are_searched_and_paged_while_requests_go_on(page: Page, site: Site) -> None:
+    log = next(site.folder.glob("state/stores/workspaces/*/logs")) / "gateway.log"
+    before = log.read_bytes()
+    log.write_bytes(
+        before + b"".join(b"\x1b[32mline\x1b[0m %d of many, as long as lines are\n" % n for n in range(100_000))
+    )
+    lines, cursor, slowest = 0, "", 0.0
+    while True:
+        began = time.monotonic()
+        told = page.get(f"/api/v1/logs?targets=gateway&limit=5000{cursor}")
+        slowest = max(slowest, time.monotonic() - began)
+        lines += len(told["lines"])
+        if told["before"] is None:
+            break
+        cursor = f"&before={told['before']}"
+    assert lines == 100_000 + before.count(b"\n")
+    assert slowest < 5  # a tenth of that on a machine of one's own
+    told, found = {"before": ""}, []
+    while told["before"] is not None:
+        cursor = f"&before={told['before']}" if told["before"] else ""
+        told = page.get(f"/api/v1/logs?targets=gateway&q=LINE%1B[0m%20777%20of{cursor}".replace("[", "%5B"))
+        found += told["lines"]
+    assert [line["text"] for line in found] == ["\x1b[32mline\x1b[0m 777 of many, as long as lines are"]

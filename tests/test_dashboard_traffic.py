@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from dashboard_page import Page
-from workbench import Site
+from workbench import Site, wait_until
 
 #: Answers /hello itself; /order asks the shop's own front door for the stock, with the trace that it was given.
 _SHOP = r"""
@@ -98,6 +98,7 @@ def test_who_looks_is_told_of_each_request(page: Page) -> None:
         assert 0 < one["first_byte"] <= one["duration"] < 10
         assert sent == f"['00-{one['trace']}-{one['span']}-01']"
         assert page.get("/api/v1/traffic?service=shop&status=2&q=HEL")["requests"] == [one]
+    wait_until(lambda: visit(page, "/hello") == "None", "nothing stands in the way of a request any more")
 
 
 def test_a_trace_that_a_service_hands_on_leads_from_request_to_request(page: Page) -> None:

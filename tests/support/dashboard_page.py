@@ -17,6 +17,7 @@ class Page:
     def __init__(self, site: Site) -> None:
         status = site.status()
         self.port = int(status["gateway"]["http"])
+        self.https = int(status["gateway"]["https"])
         self.host = f"stores.localhost:{self.port}"
         self.token = site.ok("open", "--token").strip()
         self.program = {"Authorization": f"Bearer {self.token}"}
