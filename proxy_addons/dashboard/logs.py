@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from procman.errors import StoresError
 from procman.log_reading import Line, Page, page
 from proxy_addons.dashboard import schema
 from proxy_addons.dashboard.message import Request
@@ -106,6 +107,7 @@ class Logs:
                         if len(gathered) >= _AT_ONCE:
                             room.clear()
                             await room.wait()
+            raise StoresError("The supervisor has ended; its services go on", "Bring it back: stores up -d")
         finally:
             telling.cancel()
 

@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
+from procman.errors import StoresError
 from proxy_addons.dashboard import schema
 from proxy_addons.dashboard.message import Request, Response
 from proxy_addons.dashboard.operation import Operation
+from proxy_addons.events.refusal import RefusalError
 
 #: Tells one event: its name and its data. Waits while the listener is behind, so that nothing piles up for him.
 Say = Callable[[str, Any], Awaitable[None]]
@@ -19,6 +21,8 @@ Topic = Callable[[Say, Request], Coroutine[Any, Any, None]]
 #: Events that may wait for a listener, and seconds between two signs of life.
 _WAITING: Final = 64
 _HEARTBEAT: Final = 15.0
+#: Seconds until a topic that failed is begun anew.
+_AGAIN: Final = 1.0
 _FIELDS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -41,16 +45,18 @@ class Stream:
 
     async def _open(self, request: Request) -> Response:
         wanted = dict.fromkeys(request.values.get("topics", ["services"]))
-        return Response(200, headers=_FIELDS, stream=self._events(request, [self._topics[name] for name in wanted]))
+        return Response(
+            200, headers=_FIELDS, stream=self._events(request, {name: self._topics[name] for name in wanted})
+        )
 
-    async def _events(self, request: Request, topics: list[Topic]) -> AsyncIterator[bytes]:
+    async def _events(self, request: Request, topics: Mapping[str, Topic]) -> AsyncIterator[bytes]:
         waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
 
         async def say(event: str, value: Any) -> None:
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             await waiting.put(f"event: {event}\ndata: {text}\n\n".encode("utf-8", "backslashreplace"))
 
-        tasks = [asyncio.create_task(topic(say, request)) for topic in topics]
+        tasks = [asyncio.create_task(_told(name, topic, say, request)) for name, topic in topics.items()]
         try:
             yield b"retry: 1000\n\n"
             while True:
@@ -74,3 +80,21 @@ class Stream:
         while not waiting.empty():
             pieces.append(waiting.get_nowait())
         return b"".join(pieces)
+
+
+async def _told(name: str, topic: Topic, say: Say, request: Request) -> None:
+    """A topic, begun anew when what it tells of was away: a supervisor or a broker is replaced under an open page."""
+    said = None
+    while True:
+        try:
+            await topic(say, request)
+        except StoresError as error:
+            problem = {"topic": name, "detail": error.message, "hint": error.hint}
+        except RefusalError as error:
+            problem = {"topic": name, "detail": error.detail, "hint": str(error.facts.get("hint", ""))}
+        else:
+            return
+        if problem != said:
+            said = problem
+            await say("problem", problem)
+        await asyncio.sleep(_AGAIN)
