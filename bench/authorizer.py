@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import socket
 import statistics
 import tempfile
@@ -99,6 +100,8 @@ def measure(port: int, ways: list[Way]) -> list[list[float]]:
 
 
 def main() -> None:
+    if shutil.which("nginx") is None:
+        raise SystemExit("nginx, the origin, is not installed: sudo apt install nginx")
     settings = AuthorizerSettings(default="alice")
     with tempfile.TemporaryDirectory(prefix="stores-bench-") as name:
         folder = Path(name)

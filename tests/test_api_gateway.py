@@ -324,6 +324,24 @@ def test_another_sites_page_calls_as_nobody_unless_it_has_a_token(world):
         assert world.get(API, "/organization", headers=headers).status == 200, headers
 
 
+def test_bodies_and_event_streams_pass_through_as_they_come(world):
+    org = world.origin()
+    tell(world, routed("organization", "/organization", port=org.port, strip=True), default="alice")
+    with world.socket() as client:
+        client.sendall(f"GET /organization/events HTTP/1.1\r\nHost: {API}\r\n\r\n".encode())
+        seen = b""
+        while b"data: first" not in seen:
+            seen += client.recv(65536)
+        assert b"data: second" not in seen
+        org.release.set()
+        while b"data: second" not in seen:
+            seen += client.recv(65536)
+    size = 8 * 1024 * 1024
+    answer = world.get(API, "/organization/swallow", method="POST", body=b"x" * size)
+    assert answer.body == str(size).encode()
+    assert len(world.get(API, f"/organization/large?{size}").body) == size
+
+
 def test_nothing_is_started_for_who_may_not(world):
     tell(world, routed("organization", "/organization", remote=None, start="on-request"), default="alice")
     problem(world.get(API, "/organization", headers={"Stores-As": "nobody"}), 401, "unauthenticated")
