@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -84,7 +85,11 @@ def test_what_cannot_be_started_is_said_in_the_supervisors_words(page: Page) -> 
 
 
 def meters(site: Site) -> list[psutil.Process]:
-    return [one for one in site.ours() if "procman.cost_stream" in " ".join(one.cmdline())]
+    found = []
+    for one in site.ours():
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            found += [one] if "procman.cost_stream" in one.cmdline() else []
+    return found
 
 
 def test_costs_are_measured_while_somebody_looks_and_no_longer(page: Page, site: Site) -> None:
