@@ -47,4 +47,4 @@ export const moment = (at) => new Date(at * 1000).toLocaleString(language(), { d
 export const rate = (value) => (value >= 10 ? String(Math.round(value)) : value.toFixed(value >= 1 ? 1 : 2));
 
 /** A path of the workspace, from its folder. */
-export const within = (path, folder) => (folder && path?.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path);
+export const within = (path, folder) => (path === folder ? "." : folder && path?.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path);

@@ -12,6 +12,7 @@ import { StateSign, stateSign } from "./state.js";
 import { t } from "./words.js";
 
 const MARKS = 20;
+const NUMBERS = new Set(["uptime", "pid", "port", "restarts"]);
 
 export class ServiceDetail {
   constructor(close) {
@@ -48,7 +49,7 @@ export class ServiceDetail {
     has("GET", "/inspection").then((there) => show(this.inspect, there));
     const links = h("span", { class: "bar" }, h("a", { href: address("logs", { targets: name }) }, t("see.logs")), h("a", { href: address("requests", { service: name }) }, t("see.requests")), this.inspect);
     const title = h("div", { class: "bar" }, h("h1", {}, name), this.sign.element, button("close", t("close"), this.close, { bare: true, class: "end" }));
-    const head = ["process", "state", "uptime", "pid", "port", "restarts", "last.exit"].map((word) => h("th", { scope: "col" }, t(word)));
+    const head = ["process", "state", "uptime", "pid", "port", "restarts", "last.exit"].map((word) => h("th", { scope: "col", class: NUMBERS.has(word) ? "num" : null }, t(word)));
     const table = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("processes") }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.processes));
     const plots = h("div", { class: "plots" }, h("figure", {}, h("figcaption", {}, t("cpu")), this.cpu.element), h("figure", {}, h("figcaption", {}, t("memory")), this.memory.element));
     this.past = h("section", {}, h("h2", {}, t("history")), this.marks);
@@ -127,6 +128,6 @@ class ProcessRow {
 
 function mark(one) {
   const sign = stateSign(one.state);
-  const why = [one.exit, one.problem].filter(Boolean).join(" — ");
+  const why = one.problem.startsWith(one.exit) ? one.problem : [one.exit, one.problem].filter(Boolean).join(" — ");
   return h("li", {}, h("time", { class: "mono", datetime: new Date(one.at * 1000).toISOString() }, clock(one.at)), h("code", {}, one.name.split(".").slice(1).join(".") || one.name), sign, why && h("span", { class: "does" }, why));
 }

@@ -6,7 +6,7 @@ import { model } from "./model.js";
 import { go, place, refine } from "./place.js";
 import { ServiceDetail } from "./service_detail.js";
 import { ServiceRow } from "./service_row.js";
-import { isUp } from "./state.js";
+import { answers, isUp } from "./state.js";
 import { steer } from "./steering.js";
 import { t } from "./words.js";
 
@@ -64,7 +64,7 @@ class Services {
     this.shown = this.find();
     keyed(this.body, this.shown, (one) => one.name, (one) => new ServiceRow(one, (name) => this.choose(name)), (row, one) => row.update(one, one.name === this.query.name));
     const all = [...model.services.values()];
-    text(this.count, all.length ? t("services.count", { up: all.filter((one) => isUp(one.state)).length, n: all.length }) : "");
+    text(this.count, all.length ? t("services.count", { up: all.filter((one) => answers(one.state)).length, n: all.length }) : "");
     this.offerGroups();
     this.offerVerbs(all.length);
     show(this.table, this.shown.length);

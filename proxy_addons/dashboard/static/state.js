@@ -22,6 +22,8 @@ export const toneOf = (state) => LOOKS[state]?.[0] ?? "plain";
 
 export const isBroken = (state) => state === "failed" || state === "backoff";
 
+export const answers = (state) => state === "ready" || state === "external";
+
 /** Whether something of it lives, or is about to. */
 export const isUp = (state) => ["ready", "external", "starting", "queued", "backoff", "stopping"].includes(state);
 
