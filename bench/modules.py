@@ -163,8 +163,8 @@ def page(rows: list[str], load_before: float) -> str:
 # A page of a thousand modules
 
 Written by `python -m bench modules`: headless Chromium opens a page of {COUNT:,} ES modules (1 kB each, two levels
-deep), cold: milliseconds from the navigation to the last module's run, median of {ROUNDS} alternating rounds after one that
-warms the server. {os.cpu_count()} cores shared by browser, proxy and server; load before it: {load_before:.1f}.
+deep), cold: milliseconds from the navigation to the last module's run, median of {ROUNDS} alternating rounds after one
+that warms the server. {os.cpu_count()} cores shared by browser, proxy and server; load before it: {load_before:.1f}.
 Wanted: through our gateway no slower than through Caddy, and at most a tenth slower than straight to Vite.
 
 | files from | straight | Caddy | stores | stores ÷ Caddy (least to most) | stores ÷ straight | protocols |

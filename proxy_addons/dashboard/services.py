@@ -41,6 +41,7 @@ SERVICE = schema.record(
     file=schema.text("The file that registers it."),
     dir=schema.text(),
     problem=schema.text(),
+    advice=schema.text("What it has to set, so that its framework knows its host."),
     start=schema.text("manual, or on-request"),
     needs=schema.several(schema.text(), "Services that have to be ready before it."),
     api=schema.maybe(

@@ -31,7 +31,7 @@ export function whyOf(service) {
   if (said) return said;
   if (failure) return [failure.message, failure.hint].filter(Boolean).join(" — ");
   const ended = toneOf(service.state) === "bad" && service.processes.find((one) => one.exit);
-  return ended ? t("exit.was", { exit: ended.exit }) : "";
+  return ended ? t("exit.was", { exit: ended.exit }) : (service.advice ?? "");
 }
 
 export class Verbs {
