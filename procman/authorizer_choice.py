@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +111,18 @@ class Choice:
             return cls(str(value["identity"]), simulations)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not what stores as wrote: {error!r}") from error
+
+
+@contextlib.contextmanager
+def exclusively(path: Path) -> Iterator[None]:
+    """For who loads, changes and saves: a command and the dashboard do not undo each other's. Raises ``OSError``."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)  # the kernel gives the lock back with it
 
 
 def _shown(kind: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import stat
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procman.authorizer_choice import Choice, Play, Simulation
+from procman.authorizer_choice import Choice, Play, Simulation, exclusively
 from procman.authorizer_settings import AuthorizerSettings
 from procman.identity import Identity
 from proxy_addons.api_gateway import path as paths
@@ -108,6 +110,20 @@ def test_the_choice_is_written_whole_for_its_owner_alone_and_read_when_it_is_ano
         file.read()
     path.unlink()
     assert file.read() == Choice()
+
+
+def test_two_that_change_the_choice_at_once_do_not_undo_each_others(tmp_path: Path) -> None:
+    path = tmp_path / "authorizer.json"
+
+    def add(number: int) -> None:
+        with exclusively(path):
+            choice = Choice.load(path)
+            one = Simulation((f"delay={number}s",), 1.0, 2.0)
+            dataclasses.replace(choice, simulations=(*choice.simulations, one)).save(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(1, 25)))
+    assert {one.plays for one in Choice.load(path).simulations} == {(f"delay={number}s",) for number in range(1, 25)}
 
 
 def test_a_simulation_runs_in_its_time_and_ends_with_a_clock_that_is_set_back() -> None:

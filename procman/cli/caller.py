@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from procman import span
-from procman.authorizer_choice import PLAYS, Choice, Play, Simulation
+from procman.authorizer_choice import PLAYS, Choice, Play, Simulation, exclusively
 from procman.cli import render
 from procman.cli.arguments import Json
 from procman.cli.help import option
@@ -46,13 +49,12 @@ def as_(
     settings = place.workspace().settings
     if name and nobody:
         raise StoresError("A NAME and --nobody exclude each other", "Take one of them.", exit_code=2)
-    choice = _load(place, forget=nobody or bool(name))
-    if name or nobody:
-        if name and name != NOBODY:
-            find(settings, name)
-        choice = dataclasses.replace(choice, identity=name or "")
-        _save(place, choice)
-    _tell_who(settings, choice, as_json=as_json)
+    if name and name != NOBODY:
+        find(settings, name)
+    with _chosen(place, forget=nobody or bool(name)) as kept:
+        if name or nobody:
+            kept.append(dataclasses.replace(kept[-1], identity=name or ""))
+    _tell_who(settings, kept[-1], as_json=as_json)
 
 
 def simulate(
@@ -84,13 +86,13 @@ def simulate(
         if workspace.service(one).api is None:
             hint = f'Give it one, in Procfile.d/{one}: route = "/{one}"'
             raise StoresError(f"{one} has no route behind the API gateway", hint, exit_code=2)
-    choice = _load(place, forget=off)
     now = time.time()
-    running = [] if off else [known for known in choice.simulations if known.runs(now)]
-    if plays:
-        running.append(Simulation(_plays(plays), now, now + _length(length), tuple(service or [])))
-    if plays or off:
-        _save(place, dataclasses.replace(choice, simulations=tuple(running)))
+    wanted = [Simulation(_plays(plays), now, now + _length(length), tuple(service or []))] if plays else []
+    with _chosen(place, forget=off) as kept:
+        running = [] if off else [known for known in kept[-1].simulations if known.runs(now)]
+        running += wanted
+        if plays or off:
+            kept.append(dataclasses.replace(kept[-1], simulations=tuple(running)))
     _tell_what(running, now, as_json=as_json)
 
 
@@ -111,24 +113,28 @@ def _length(text: str) -> float:
     return seconds
 
 
-def _load(place: Place, *, forget: bool) -> Choice:
-    """What was chosen before. A file that is damaged is no obstacle to choosing anew."""
+@contextlib.contextmanager
+def _chosen(place: Place, *, forget: bool) -> Iterator[list[Choice]]:
+    """What was chosen before; what is appended is kept. A damaged file is no obstacle to choosing anew (`forget`)."""
+    place.paths.make()
+    file = place.paths.authorizer
     try:
-        return Choice.load(place.paths.authorizer)
+        with exclusively(file):
+            kept = [_load(file, forget=forget)]
+            yield kept
+            if len(kept) > 1:
+                kept[-1].save(file)
+    except OSError as error:
+        raise StoresError(f"Cannot keep {file}: {error.strerror}", "Make room for it, and make it yours.") from error
+
+
+def _load(file: Path, *, forget: bool) -> Choice:
+    try:
+        return Choice.load(file)
     except ValueError as error:
         if forget:
             return Choice()
         raise StoresError(str(error), "Choose anew: stores as --nobody") from error
-    except OSError as error:
-        raise StoresError(f"Cannot read {place.paths.authorizer}: {error.strerror}", "Make it yours.") from error
-
-
-def _save(place: Place, choice: Choice) -> None:
-    place.paths.make()
-    try:
-        choice.save(place.paths.authorizer)
-    except OSError as error:
-        raise StoresError(f"Cannot write {place.paths.authorizer}: {error.strerror}", "Make room for it.") from error
 
 
 def _tell_who(settings: Settings, choice: Choice, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from procman.authorizer_choice import Choice
+from procman.authorizer_choice import Choice, exclusively
 from procman.identity import NOBODY
 from proxy_addons.dashboard import schema
 from proxy_addons.dashboard.message import Request
@@ -70,9 +70,10 @@ class Identities:
         known = {identity.name for identity in self._current.view.snapshot.identities}
         if name is not None and name not in known | {NOBODY}:
             raise RefusalError(404, f"There is no identity {name}", hint="[identity.NAME] in stores.toml makes one")
-        choice = dataclasses.replace(self._load(), identity=name or "")
         try:
-            choice.save(self._file)
+            with exclusively(self._file):
+                choice = dataclasses.replace(self._load(), identity=name or "")
+                choice.save(self._file)
         except OSError as error:
             raise RefusalError(409, f"{self._file} cannot be written: {error.strerror}") from error
         return self._told(choice)
