@@ -7,14 +7,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from procman import adoption, environment, foreground, listen, lock, plans, ports, proc, spawn, workspace
+from procman import adoption, environment, foreground, listen, local_ca, lock, plans, ports, proc, spawn, workspace
 from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
@@ -133,46 +131,9 @@ class House:
         self.stack.callback(self.display.flush, 0.5)
 
     async def ensure_ca(self) -> None:
-        """Makes the CA where there is none, in a child: cryptography would cost this process 20 MB for ever."""
-        from certs import bundle  # noqa: PLC0415 (a room of its own; only here)
-        from certs.folder import CaFolder  # noqa: PLC0415
-
+        """One for the domain, whatever the workspace."""
         domain = self.workspace.settings.domain
-        folder = self.paths.ca(domain)
-        command: list[str | Path] = [
-            sys.executable,
-            "-P",
-            "-m",
-            "certs",
-            "--domain",
-            domain,
-            "--folder",
-            folder,
-            "--bundle",
-            folder,
-        ]
-        code, out, err = await self.child(command)
-        if code:
-            raise StoresError(f"There is no local CA: {err.strip()}", f"Look at {folder}")
-        self.ca_file, bundle_file = map(Path, out.splitlines()[-2:])
-        self.ca_variables = bundle.environment(CaFolder(folder), bundle_file, self.environ)
-
-    async def child(self, command: Sequence[str | Path]) -> tuple[int, str, str]:
-        """Runs a short command in a session of its own, which a Ctrl-C on this terminal does not meet."""
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            process = subprocess.Popen(  # noqa: ASYNC220 (it is waited for below, without a thread)
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-            )
-            ended = asyncio.Event()
-            seen = proc.look(process.pid)
-            forget = proc.on_exit(self.loop, process.pid, seen.start if seen else 0, ended.set)
-            try:
-                await ended.wait()
-            finally:
-                forget()
-                process.kill()
-                process.wait()
-            return process.returncode, *((file.seek(0), file.read().decode())[1] for file in (out, err))  # type: ignore[return-value]
+        self.ca_file, self.ca_variables = await local_ca.ensure(self.paths.ca(domain), domain, self.environ)
 
     async def gather_processes(self) -> None:
         """A supervised process for each line of each file; none is started."""
