@@ -81,6 +81,10 @@ class Refuse(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
     def do_GET(self):
         how, _, file = self.path[1:].partition("/")
+        if how == "_next":
+            self.wfile.write(b"Unauthorized")
+            self.close_connection = True
+            return
         if how == "go":
             went.set()
             file = "next.txt"
@@ -151,6 +155,13 @@ def test_a_head_is_not_held_back_for_its_body_and_the_advice_is_forgotten_at_the
     assert "ALLOWED_HOSTS" in wait_until(lambda: advised(refuser), "the advice")
     refuser.ask("restart", "shop")
     assert advised(refuser) == ""
+
+
+def test_a_websocket_that_is_refused_with_words_and_no_head_is_advised(refuser: WholeSystem) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Origin": "https://shop.local.example.com"}
+    page = refuser.get("shop", "/_next/webpack-hmr", upgrade)
+    assert (page.status, page.route) == (502, "fallback")
+    assert wait_until(lambda: advised(refuser), "the advice").startswith("Next.js refused the host shop.localhost ")
 
 
 class Asking:
