@@ -434,6 +434,15 @@ def test_a_gateway_that_goes_is_said_and_the_page_goes_on_by_itself(visit: Any, 
     tab.until(f"{row('shop')}.innerText.includes('running') && window.here")  # the same document
 
 
+def test_what_the_stream_cannot_tell_is_said_until_it_can(visit: Any, site: Site) -> None:
+    """A link to the logs of a service that is not registered yet."""
+    tab = visit("logs?targets=shop.nightly")
+    tab.until("document.querySelector('.banners .banner')?.innerText.includes('shop.nightly')")
+    click(tab, "[...document.querySelectorAll('.chips button')].find((one) => one.innerText === 'shop')")
+    click(tab, "[...document.querySelectorAll('.chips button')].find((one) => one.innerText === 'shop.nightly')")
+    tab.until("!document.querySelector('.banners .banner') && location.search === '?targets=shop'")
+
+
 def test_a_hidden_page_costs_nothing(visit: Any, shop: Shop) -> None:
     tab = visit("requests")
     wait_until(lambda: shop.get("/api/v1/traffic")["recording"], "the gateway notes requests")

@@ -1,18 +1,23 @@
 // A line of a program's output as spans: SGR (ECMA-48, 8.3.117) becomes class names, all else that a terminal obeys goes.
 // As proxy_addons/ansi.py does it for the fallback page; nothing that a service prints can become markup.
 
-const SEQUENCE = /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g;
+const SEQUENCE =
+  /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g;
 const COLOURS = ["", "red", "green", "yellow", "blue", "magenta", "cyan", ""];
 const STYLES = { 1: "bold", 2: "dim", 3: "italic", 4: "underline" };
 const ENDS = { 22: [1, 2], 23: [3], 24: [4] };
 
 /** [text, class names] for each look of the line. A progress bar that was drawn over and over stands as it stood last. */
 export function spans(line) {
-  const shown = line.replace(/[\r\n]+$/, "").split("\r").at(-1);
+  const shown = line
+    .replace(/[\r\n]+$/, "")
+    .split("\r")
+    .at(-1);
   const found = [];
   const look = { styles: new Set(), colour: "" };
   let at = 0;
-  const add = (text) => text && found.push([text, [...[...look.styles].map((one) => STYLES[one]), look.colour].filter(Boolean).join(" ")]);
+  const add = (text) =>
+    text && found.push([text, [...[...look.styles].map((one) => STYLES[one]), look.colour].filter(Boolean).join(" ")]);
   for (const match of shown.matchAll(SEQUENCE)) {
     add(shown.slice(at, match.index));
     at = match.index + match[0].length;
@@ -22,7 +27,10 @@ export function spans(line) {
   return found;
 }
 
-export const plain = (line) => spans(line).map(([text]) => text).join("");
+export const plain = (line) =>
+  spans(line)
+    .map(([text]) => text)
+    .join("");
 
 function obey(look, numbers) {
   while (numbers.length) {
@@ -48,7 +56,9 @@ function extended(numbers) {
   if (kind !== 5) return "";
   const number = numbers.shift() ?? 0;
   if (number < 16) return COLOURS[number % 8];
-  return number >= 232 ? "" : nearest(Math.floor((number - 16) / 36), Math.floor((number - 16) / 6) % 6, (number - 16) % 6, 5);
+  return number >= 232
+    ? ""
+    : nearest(Math.floor((number - 16) / 36), Math.floor((number - 16) / 6) % 6, (number - 16) % 6, 5);
 }
 
 function nearest(red = 0, green = 0, blue = 0, most = 255) {

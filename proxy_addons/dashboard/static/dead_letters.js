@@ -13,11 +13,23 @@ export class DeadLetters {
   constructor() {
     this.letters = [];
     this.rows = h("tbody");
-    const head = COLUMNS.map((word) => h("th", { scope: "col", class: word === "attempts" ? "num" : word === "actions" ? "verbs-cell" : null }, t(word)));
-    this.list = h("div", { class: "scroll short", tabindex: 0, role: "region", "aria-label": t("deadletters"), hidden: true }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.rows));
+    const head = COLUMNS.map((word) =>
+      h("th", { scope: "col", class: word === "attempts" ? "num" : word === "actions" ? "verbs-cell" : null }, t(word)),
+    );
+    this.list = h(
+      "div",
+      { class: "scroll short", tabindex: 0, role: "region", "aria-label": t("deadletters"), hidden: true },
+      h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.rows),
+    );
     this.none = h("p", { class: "does" }, t("dead.none"));
     this.all = button("replay", t("retry.all"), () => this.act("retry", this.letters), { class: "end", hidden: true });
-    this.element = h("section", { class: "card pad" }, h("div", { class: "bar" }, h("h2", {}, t("deadletters")), this.all), this.none, this.list);
+    this.element = h(
+      "section",
+      { class: "card pad" },
+      h("div", { class: "bar" }, h("h2", {}, t("deadletters")), this.all),
+      this.none,
+      this.list,
+    );
   }
 
   /** How many there are stands in the subscriptions; which ones is asked when that changes. */
@@ -42,14 +54,34 @@ export class DeadLetters {
     show(this.list, letters.length);
     show(this.none, !letters.length);
     show(this.all, letters.length > 1);
-    keyed(this.rows, letters, (one) => one.number, (one) => this.row(one));
+    keyed(
+      this.rows,
+      letters,
+      (one) => one.number,
+      (one) => this.row(one),
+    );
   }
 
   row(one) {
     const label = (verb) => `${t(verb)}: ${one.subscription}, ${t("event.of", { n: one.seq })}`;
-    const verbs = h("span", { class: "verbs" }, button("replay", label("retry"), () => this.act("retry", [one]), { bare: true }), button("trash", label("drop"), () => this.drop(one), { bare: true }));
+    const verbs = h(
+      "span",
+      { class: "verbs" },
+      button("replay", label("retry"), () => this.act("retry", [one]), { bare: true }),
+      button("trash", label("drop"), () => this.drop(one), { bare: true }),
+    );
     const reason = h("td", {}, h("div", { class: "clip", title: one.reason }, inShort(one.reason)));
-    return h("tr", {}, h("th", { scope: "row" }, one.subscription), h("td", {}, h("code", {}, one.event?.type ?? one.seq)), h("td", { class: "num" }, one.attempts), h("td", {}, one.status ?? "–"), reason, h("td", { class: "mono" }, clock(one.at)), h("td", { class: "verbs-cell" }, verbs));
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, one.subscription),
+      h("td", {}, h("code", {}, one.event?.type ?? one.seq)),
+      h("td", { class: "num" }, one.attempts),
+      h("td", {}, one.status ?? "–"),
+      reason,
+      h("td", { class: "mono" }, clock(one.at)),
+      h("td", { class: "verbs-cell" }, verbs),
+    );
   }
 
   async drop(one) {

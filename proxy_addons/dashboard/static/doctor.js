@@ -17,7 +17,14 @@ class Doctor {
     this.again = button("restart", t("doctor.again"), () => this.ask(), { class: "end" });
     this.said = h("p", { class: "does", role: "status" });
     this.list = h("ol", { class: "findings card" });
-    this.element = h("div", { class: "view" }, h("div", { class: "bar" }, h("h1", {}, t("view.doctor")), this.again), h("p", { class: "does" }, about()), this.said, this.list);
+    this.element = h(
+      "div",
+      { class: "view" },
+      h("div", { class: "bar" }, h("h1", {}, t("view.doctor")), this.again),
+      h("p", { class: "does" }, about()),
+      this.said,
+      this.list,
+    );
     this.list.hidden = true;
     this.ask();
   }
@@ -54,6 +61,7 @@ function row({ link, health, said, mend }) {
   const [tone, sign] = LOOKS[health] ?? LOOKS.note;
   const head = h("div", {}, h("span", { class: `badge ${tone}` }, icon(sign), t(`health.${health}`)));
   const lines = mend ? mend.split("\n").filter(Boolean) : [];
-  const mends = lines.length && h("div", { class: "mend" }, h("span", { class: "does" }, t("doctor.mend")), ...lines.map(command));
+  const mends =
+    lines.length && h("div", { class: "mend" }, h("span", { class: "does" }, t("doctor.mend")), ...lines.map(command));
   return h("li", {}, head, h("div", {}, h("h2", { class: "name" }, link), h("p", {}, said), mends || null));
 }

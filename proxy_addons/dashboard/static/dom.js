@@ -91,7 +91,11 @@ const PATHS = {
 };
 
 export function icon(name, facts = {}) {
-  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", ...facts }, s("path", { d: PATHS[name] }));
+  return s(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true", ...facts },
+    s("path", { d: PATHS[name] }),
+  );
 }
 
 /** A button. Without words to show, its label is what is said of it, and its tooltip. */
@@ -99,5 +103,10 @@ export function button(sign, label, onclick, facts = {}) {
   const { bare = false, ...others } = facts;
   const named = bare ? { "aria-label": label, title: label } : {};
   const kind = [bare && "bare", others.class].filter(Boolean).join(" ") || null;
-  return h("button", { type: "button", ...named, ...others, class: kind, onclick }, sign && icon(sign), bare ? null : label);
+  return h(
+    "button",
+    { type: "button", ...named, ...others, class: kind, onclick },
+    sign && icon(sign),
+    bare ? null : label,
+  );
 }

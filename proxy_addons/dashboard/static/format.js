@@ -22,7 +22,12 @@ export function duration(seconds) {
 
 /** How long something has lasted, in one unit. */
 export function span(seconds) {
-  const steps = [["seconds", 60], ["minutes", 60], ["hours", 24], ["days", Infinity]];
+  const steps = [
+    ["seconds", 60],
+    ["minutes", 60],
+    ["hours", 24],
+    ["days", Infinity],
+  ];
   let rest = Math.max(0, seconds);
   for (const [unit, most] of steps) {
     if (rest < most) return t(unit, { n: Math.floor(rest) });
@@ -42,9 +47,11 @@ export function clock(at, thousandths = false) {
   return thousandths ? `${plain}.${two(when.getMilliseconds(), 3)}` : plain;
 }
 
-export const moment = (at) => new Date(at * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "medium" });
+export const moment = (at) =>
+  new Date(at * 1000).toLocaleString(language(), { dateStyle: "medium", timeStyle: "medium" });
 
 export const rate = (value) => (value >= 10 ? String(Math.round(value)) : value.toFixed(value >= 1 ? 1 : 2));
 
 /** A path of the workspace, from its folder. */
-export const within = (path, folder) => (path === folder ? "." : folder && path?.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path);
+export const within = (path, folder) =>
+  path === folder ? "." : folder && path?.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path;

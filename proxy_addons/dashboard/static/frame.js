@@ -32,13 +32,33 @@ export class Frame {
     this.word = h("span");
     this.live = h("span", { class: "live", role: "status" }, this.word);
     this.theme = button("theme", "", () => this.turnTheme(), { bare: true });
-    const other = button(null, t("language"), () => this.turnLanguage(), { class: "bare", title: t("language.title"), lang: language() === "en" ? "ja" : "en" });
+    const other = button(null, t("language"), () => this.turnLanguage(), {
+      class: "bare",
+      title: t("language.title"),
+      lang: language() === "en" ? "ja" : "en",
+    });
     const looks = h("span", { class: "looks" }, other, this.theme, button("help", t("help"), help, { bare: true }));
-    const brand = h("a", { class: "brand", href: "/services" }, h("img", { src: "/static/icon.svg", alt: "", width: 24, height: 24 }), "stores");
+    const brand = h(
+      "a",
+      { class: "brand", href: "/services" },
+      h("img", { src: "/static/icon.svg", alt: "", width: 24, height: 24 }),
+      "stores",
+    );
     document.getElementById("top").replaceChildren(brand, this.where, this.live, looks);
     this.nameTheme();
     this.count = h("span", { class: "count" });
-    this.links = Object.fromEntries(VIEWS.map((view) => [view, h("a", { href: address(view) }, icon(view), h("span", {}, t(`view.${view}`)), view === "services" && this.count)]));
+    this.links = Object.fromEntries(
+      VIEWS.map((view) => [
+        view,
+        h(
+          "a",
+          { href: address(view) },
+          icon(view),
+          h("span", {}, t(`view.${view}`)),
+          view === "services" && this.count,
+        ),
+      ]),
+    );
     const list = h("ul", {}, ...VIEWS.map((view) => h("li", {}, this.links[view])));
     const nav = document.getElementById("views");
     nav.setAttribute("aria-label", t("views"));
@@ -61,7 +81,16 @@ export class Frame {
     attribute(this.count, "title", t("state.failed"));
     const lost = connection === "lost";
     this.live.className = lost ? "live lost" : "live";
-    text(this.word, connection === "live" || connection === "asleep" ? this.cost() : lost ? t("lost") : connection === "stranger" ? "" : t("connecting"));
+    text(
+      this.word,
+      connection === "live" || connection === "asleep"
+        ? this.cost()
+        : lost
+          ? t("lost")
+          : connection === "stranger"
+            ? ""
+            : t("connecting"),
+    );
     text(this.where, around.domain ? `${around.domain} · ${around.workspace.split("/").at(-1)}` : "");
     attribute(this.where, "title", around.workspace);
     this.warn(lost);
@@ -76,12 +105,43 @@ export class Frame {
 
   warn(lost) {
     const found = [];
-    if (lost) found.push({ key: "lost", make: () => h("div", { class: "banner wait", role: "alert" }, h("p", {}, t("lost.long")), h("p", {}, button("restart", t("try.now"), this.again))) });
+    if (lost)
+      found.push({
+        key: "lost",
+        make: () =>
+          h(
+            "div",
+            { class: "banner wait", role: "alert" },
+            h("p", {}, t("lost.long")),
+            h("p", {}, button("restart", t("try.now"), this.again)),
+          ),
+      });
+    for (const { topic, detail, hint } of model.problems.values()) {
+      found.push({
+        key: `${topic} ${detail}`,
+        make: () =>
+          h(
+            "div",
+            { class: "banner wait", role: "alert" },
+            h("p", {}, detail),
+            hint && h("p", { class: "does" }, hint),
+          ),
+      });
+    }
     if (model.around.mistakes.length) {
       const said = model.around.mistakes.join("\n\n");
-      found.push({ key: said, make: () => h("div", { class: "banner", role: "alert" }, h("strong", {}, t("mistakes")), h("pre", { tabindex: 0 }, said)) });
+      found.push({
+        key: said,
+        make: () =>
+          h("div", { class: "banner", role: "alert" }, h("strong", {}, t("mistakes")), h("pre", { tabindex: 0 }, said)),
+      });
     }
-    keyed(this.banners, found, (one) => one.key, (one) => one.make());
+    keyed(
+      this.banners,
+      found,
+      (one) => one.key,
+      (one) => one.make(),
+    );
     show(this.banners, found.length);
   }
 

@@ -27,28 +27,73 @@ class Inspect {
     this.targets = new Map();
     this.records = new Map();
     this.switches = h("div", { class: "chips", role: "group", "aria-label": t("inspect.hosts") });
-    this.filter = h("input", { type: "search", "aria-label": t("inspect.filter"), placeholder: t("inspect.filter"), class: "mono", oninput: () => this.later() });
-    this.search = h("input", { type: "search", "aria-label": t("inspect.search"), placeholder: t("inspect.search"), oninput: () => this.later() });
+    this.filter = h("input", {
+      type: "search",
+      "aria-label": t("inspect.filter"),
+      placeholder: t("inspect.filter"),
+      class: "mono",
+      oninput: () => this.later(),
+    });
+    this.search = h("input", {
+      type: "search",
+      "aria-label": t("inspect.search"),
+      placeholder: t("inspect.search"),
+      oninput: () => this.later(),
+    });
     this.said = h("span", { class: "does", role: "status" });
     this.har = h("a", { class: "asbutton", download: "stores.har" }, icon("down"), "HAR");
     const forget = button("trash", t("clear"), () => this.forget());
     const field = (input) => h("span", { class: "search" }, icon("search"), input);
-    const bar = h("div", { class: "bar" }, h("h1", {}, t("view.inspect")), this.said, h("span", { class: "bar end" }, this.har, forget));
-    const head = h("div", { class: "asked seen head", "aria-hidden": "true" }, ...COLUMNS.map((name) => h("span", {}, t(name))));
-    this.rows = new Windowed({ class: "asked seen", role: "listbox", "aria-label": t("view.inspect") }, (slot, index) => this.fill(slot, index));
+    const bar = h(
+      "div",
+      { class: "bar" },
+      h("h1", {}, t("view.inspect")),
+      this.said,
+      h("span", { class: "bar end" }, this.har, forget),
+    );
+    const head = h(
+      "div",
+      { class: "asked seen head", "aria-hidden": "true" },
+      ...COLUMNS.map((name) => h("span", {}, t(name))),
+    );
+    this.rows = new Windowed({ class: "asked seen", role: "listbox", "aria-label": t("view.inspect") }, (slot, index) =>
+      this.fill(slot, index),
+    );
     this.rows.element.addEventListener("click", (event) => this.choose(event.target.closest(".slot")?.record?.id));
     this.empty = h("div", { class: "empty" }, h("h2", {}, t("inspect.none")), h("p", {}, t("inspect.do")));
     this.detail = new InspectDetail(() => this.choose(""));
-    this.split = h("div", { class: "split" }, h("div", { class: "card asked-list" }, head, h("div", { class: "below" }, this.empty, this.rows.element)), this.detail.element);
-    this.element = h("div", { class: "view full" }, bar, this.switches, h("div", { class: "bar" }, field(this.filter), field(this.search)), this.split);
+    this.split = h(
+      "div",
+      { class: "split" },
+      h("div", { class: "card asked-list" }, head, h("div", { class: "below" }, this.empty, this.rows.element)),
+      this.detail.element,
+    );
+    this.element = h(
+      "div",
+      { class: "view full" },
+      bar,
+      this.switches,
+      h("div", { class: "bar" }, field(this.filter), field(this.search)),
+      this.split,
+    );
     const inList = (step) => () => document.activeElement === this.rows.element && (this.move(step), true);
-    this.keys = { j: () => this.move(1), k: () => this.move(-1), ArrowDown: inList(1), ArrowUp: inList(-1), Escape: () => this.choose("") };
+    this.keys = {
+      j: () => this.move(1),
+      k: () => this.move(-1),
+      ArrowDown: inList(1),
+      ArrowUp: inList(-1),
+      Escape: () => this.choose(""),
+    };
     this.list = [];
   }
 
   arrive(query) {
     this.query = query;
-    for (const [input, value] of [[this.filter, query.filter], [this.search, query.q]]) if (document.activeElement !== input) input.value = value ?? "";
+    for (const [input, value] of [
+      [this.filter, query.filter],
+      [this.search, query.q],
+    ])
+      if (document.activeElement !== input) input.value = value ?? "";
     attribute(this.har, "href", `/api/v1/inspection/export${asQuery({ format: "har", filter: query.filter })}`);
     this.ask();
   }
@@ -62,7 +107,10 @@ class Inspect {
     const { filter, q } = this.query;
     const asked = (this.asked = {});
     try {
-      const [told, { requests }] = await Promise.all([get("/inspection"), get("/inspection/requests", { filter, q, limit: PAGE })]);
+      const [told, { requests }] = await Promise.all([
+        get("/inspection"),
+        get("/inspection/requests", { filter, q, limit: PAGE }),
+      ]);
       if (asked !== this.asked) return;
       this.told(told);
       this.records = new Map(requests.toReversed().map((one) => [one.id, one]));
@@ -113,14 +161,26 @@ class Inspect {
     const names = [...new Set([...model.services.keys(), ...this.targets.keys()])];
     const make = (name) => {
       const left = h("span", { class: "does" });
-      const element = h("button", { type: "button", onclick: () => this.turn(name, !this.targets.has(name)) }, icon("eye"), name, left);
+      const element = h(
+        "button",
+        { type: "button", onclick: () => this.turn(name, !this.targets.has(name)) },
+        icon("eye"),
+        name,
+        left,
+      );
       return { element, left };
     };
-    keyed(this.switches, names, (name) => name, make, ({ element, left }, name) => {
-      const target = this.targets.get(name);
-      attribute(element, "aria-pressed", String(Boolean(target)));
-      text(left, target?.until ? t("inspect.left", { span: span(target.until - Date.now() / 1000) }) : "");
-    });
+    keyed(
+      this.switches,
+      names,
+      (name) => name,
+      make,
+      ({ element, left }, name) => {
+        const target = this.targets.get(name);
+        attribute(element, "aria-pressed", String(Boolean(target)));
+        text(left, target?.until ? t("inspect.left", { span: span(target.until - Date.now() / 1000) }) : "");
+      },
+    );
   }
 
   async turn(name, on) {
@@ -174,7 +234,11 @@ class Inspect {
       h("span", { class: "m" }, one.method),
       h("span", { class: "path", title: one.url }, one.path),
       statusOf({ ...one, status: one.status ?? 0 }),
-      h("span", { class: "c-kind does" }, one.messages === null ? (one.type ?? "") : t("inspect.messages", { n: one.messages })),
+      h(
+        "span",
+        { class: "c-kind does" },
+        one.messages === null ? (one.type ?? "") : t("inspect.messages", { n: one.messages }),
+      ),
       h("span", { class: "c-size does" }, size(one.response_bytes)),
       h("span", { class: "last ms" }, duration(one.duration)),
     );

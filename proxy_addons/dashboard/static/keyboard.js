@@ -2,8 +2,19 @@
 
 /** In the order of the list under "?": keys, and the name of the word that says what they do. */
 export const shortcuts = [
-  [["1", "…", "8"], "key.views"], [["/"], "key.filter"], [["j", "k"], "key.move"], [["Enter"], "key.details"], [["s"], "key.start"], [["x"], "key.stop"], [["r"], "key.restart"],
-  [["o"], "key.logs"], [["f"], "key.follow"], [["Esc"], "key.close"], [["t"], "key.theme"], [["l"], "key.language"], [["?"], "key.help"],
+  [["1", "…", "8"], "key.views"],
+  [["/"], "key.filter"],
+  [["j", "k"], "key.move"],
+  [["Enter"], "key.details"],
+  [["s"], "key.start"],
+  [["x"], "key.stop"],
+  [["r"], "key.restart"],
+  [["o"], "key.logs"],
+  [["f"], "key.follow"],
+  [["Esc"], "key.close"],
+  [["t"], "key.theme"],
+  [["l"], "key.language"],
+  [["?"], "key.help"],
 ];
 
 const KEPT = "stores.keys";
@@ -26,7 +37,8 @@ export function viewKeys(keys = {}) {
 const writes = (element) => element.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]"))
+    return;
   const writing = writes(event.target);
   if (event.key === "Escape") {
     if (writing) {

@@ -31,19 +31,45 @@ class Logs {
     this.want = want;
     this.kept = new LogLines();
     this.following = true;
-    this.search = h("input", { type: "search", "aria-label": t("logs.search"), placeholder: t("logs.search"), oninput: () => this.later() });
-    this.follow = button("down", t("follow"), () => this.setFollow(!this.following), { title: t("follow.title"), class: "follow" });
+    this.search = h("input", {
+      type: "search",
+      "aria-label": t("logs.search"),
+      placeholder: t("logs.search"),
+      oninput: () => this.later(),
+    });
+    this.follow = button("down", t("follow"), () => this.setFollow(!this.following), {
+      title: t("follow.title"),
+      class: "follow",
+    });
     this.chips = h("div", { class: "chips", role: "group", "aria-label": t("view.services") });
     this.count = h("span", { class: "does" });
     const clear = button("trash", t("clear"), () => this.clear());
-    const bar = h("div", { class: "bar" }, h("h1", {}, t("view.logs")), h("span", { class: "search" }, icon("search"), this.search), h("span", { class: "bar end" }, this.count, clear, this.follow));
-    this.rows = new Windowed({ class: "lines card", role: "region", "aria-label": t("logs.of") }, (slot, index) => this.fill(slot, index));
+    const bar = h(
+      "div",
+      { class: "bar" },
+      h("h1", {}, t("view.logs")),
+      h("span", { class: "search" }, icon("search"), this.search),
+      h("span", { class: "bar end" }, this.count, clear, this.follow),
+    );
+    this.rows = new Windowed({ class: "lines card", role: "region", "aria-label": t("logs.of") }, (slot, index) =>
+      this.fill(slot, index),
+    );
     this.rows.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    this.rows.element.addEventListener("click", (event) => !String(getSelection()) && this.choose(event.target.closest(".slot")));
+    this.rows.element.addEventListener(
+      "click",
+      (event) => !String(getSelection()) && this.choose(event.target.closest(".slot")),
+    );
     this.newest = button("down", t("newest"), () => this.setFollow(true), { class: "floating main", hidden: true });
     this.empty = h("p", { class: "empty", hidden: true });
     this.whole = h("section", { class: "card pad whole", hidden: true, "aria-label": t("line") });
-    this.element = h("div", { class: "view full" }, bar, this.chips, h("div", { class: "below" }, this.empty, this.rows.element, this.newest), this.whole);
+    this.element = h(
+      "div",
+      { class: "view full" },
+      bar,
+      this.chips,
+      h("div", { class: "below" }, this.empty, this.rows.element, this.newest),
+      this.whole,
+    );
     this.keys = { f: () => this.setFollow(!this.following), Escape: () => show(this.whole, false) };
     this.nameFollow();
   }
@@ -56,7 +82,9 @@ class Logs {
 
   parameters() {
     // a link may name a service that is gone; which there are is known a moment later
-    const known = this.targets.filter((one) => !model.services.size || one === "gateway" || model.services.has(one.split(".")[0]));
+    const known = this.targets.filter(
+      (one) => !model.services.size || one === "gateway" || model.services.has(one.split(".")[0]),
+    );
     return { targets: known.join(","), q: this.q };
   }
 
@@ -92,10 +120,31 @@ class Logs {
     const names = [...model.services.keys(), "gateway"];
     const processes = this.targets.filter((one) => one.includes("."));
     const all = { name: "", label: t("all") };
-    const chips = [all, ...[...names, ...processes].map((name) => ({ name, label: name === "gateway" ? t("gateway") : name }))];
-    const make = ({ name, label }) => h("button", { type: "button", onclick: () => this.toggle(name) }, name && h("span", { class: `dot ${colourOf(name)}` }), label);
-    keyed(this.chips, chips, (one) => `${one.name} ${one.label}`, make, (chip, { name }) => attribute(chip, "aria-pressed", String(name ? this.targets.includes(name) : !this.targets.length)));
-    const longest = Math.max(8, ...[...model.services.values()].flatMap((one) => one.processes.map((process) => one.name.length + (one.processes.length > 1 ? process.name.length + 1 : 0))));
+    const chips = [
+      all,
+      ...[...names, ...processes].map((name) => ({ name, label: name === "gateway" ? t("gateway") : name })),
+    ];
+    const make = ({ name, label }) =>
+      h(
+        "button",
+        { type: "button", onclick: () => this.toggle(name) },
+        name && h("span", { class: `dot ${colourOf(name)}` }),
+        label,
+      );
+    keyed(
+      this.chips,
+      chips,
+      (one) => `${one.name} ${one.label}`,
+      make,
+      (chip, { name }) =>
+        attribute(chip, "aria-pressed", String(name ? this.targets.includes(name) : !this.targets.length)),
+    );
+    const longest = Math.max(
+      8,
+      ...[...model.services.values()].flatMap((one) =>
+        one.processes.map((process) => one.name.length + (one.processes.length > 1 ? process.name.length + 1 : 0)),
+      ),
+    );
     this.rows.element.style.setProperty("--who", `${Math.min(longest, 24) + 1}ch`);
   }
 
@@ -162,7 +211,11 @@ class Logs {
       slot.replaceChildren(h("span", { class: "missed" }, t("logs.missed", { n: line.missed })));
       return;
     }
-    const parts = [h("span", { class: "at" }, clock(line.at)), h("span", { class: `who ${colourOf(line.name)}` }, line.name), h("span", {}, ...this.looks(line.text))];
+    const parts = [
+      h("span", { class: "at" }, clock(line.at)),
+      h("span", { class: `who ${colourOf(line.name)}` }, line.name),
+      h("span", {}, ...this.looks(line.text)),
+    ];
     slot.replaceChildren(...parts);
   }
 
@@ -177,8 +230,18 @@ class Logs {
   choose(slot) {
     const line = slot && this.kept.lines[slot.index];
     if (!line || line.missed) return;
-    const body = h("div", {}, h("p", { class: "does" }, `${moment(line.at)} · ${line.name}`), h("pre", { class: "block", tabindex: 0 }, ...this.looks(line.text)));
-    const verbs = h("div", {}, button("copy", t("copy"), () => copy(plain(line.text)), { bare: true }), button("close", t("close"), () => show(this.whole, false), { bare: true }));
+    const body = h(
+      "div",
+      {},
+      h("p", { class: "does" }, `${moment(line.at)} · ${line.name}`),
+      h("pre", { class: "block", tabindex: 0 }, ...this.looks(line.text)),
+    );
+    const verbs = h(
+      "div",
+      {},
+      button("copy", t("copy"), () => copy(plain(line.text)), { bare: true }),
+      button("close", t("close"), () => show(this.whole, false), { bare: true }),
+    );
     this.whole.replaceChildren(body, verbs);
     show(this.whole, true);
   }

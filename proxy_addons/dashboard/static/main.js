@@ -40,6 +40,7 @@ function hear(event, data) {
 function connected(state, why) {
   const before = model.connection;
   model.connection = state;
+  model.problems.clear();
   tell("connection");
   if (state !== "stranger") return;
   leave();

@@ -28,9 +28,25 @@ class TrafficMap {
     this.frame = h("figure", { class: "map card", tabindex: 0 }, this.picture);
     const head = COLUMNS.map((word, index) => h("th", { scope: "col", class: index > 1 ? "num" : null }, t(word)));
     this.rows = h("tbody");
-    this.table = h("section", { class: "card pad" }, h("h2", {}, t("map.table")), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": t("map.table") }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.rows)));
+    this.table = h(
+      "section",
+      { class: "card pad" },
+      h("h2", {}, t("map.table")),
+      h(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": t("map.table") },
+        h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.rows),
+      ),
+    );
     this.empty = h("div", { class: "card empty" }, h("h2", {}, t("map.none")), h("p", {}, t("traffic.do")));
-    this.element = h("div", { class: "view" }, h("div", { class: "bar" }, h("h1", {}, t("map.title")), h("span", { class: "does" }, t("map.about"))), this.empty, this.frame, this.table);
+    this.element = h(
+      "div",
+      { class: "view" },
+      h("div", { class: "bar" }, h("h1", {}, t("map.title")), h("span", { class: "does" }, t("map.about"))),
+      this.empty,
+      this.frame,
+      this.table,
+    );
   }
 
   update(kinds) {
@@ -57,14 +73,25 @@ class TrafficMap {
     }
     keyed(this.edges, edges, keyOf, (edge) => this.edge(edge), drawEdge);
     keyed(this.labels, edges, keyOf, (edge) => this.label(edge), tellEdge);
-    keyed(this.nodes, [...this.laid.places.keys()], (name) => name, (name) => this.node(name), drawNode);
+    keyed(
+      this.nodes,
+      [...this.laid.places.keys()],
+      (name) => name,
+      (name) => this.node(name),
+      drawNode,
+    );
     keyed(this.rows, edges, keyOf, row, tellRow);
   }
 
   edge({ caller, service }) {
     const { d, tip } = this.laid.ways.get(`${caller} ${service}`);
     const path = s("path", { d });
-    const element = s("g", { class: "edge" }, path, s("path", { class: "tip", d: TIP, transform: `translate(${tip.x} ${tip.y}) rotate(${tip.turn})` }));
+    const element = s(
+      "g",
+      { class: "edge" },
+      path,
+      s("path", { class: "tip", d: TIP, transform: `translate(${tip.x} ${tip.y}) rotate(${tip.turn})` }),
+    );
     return { element, path };
   }
 
@@ -79,7 +106,13 @@ class TrafficMap {
     const { x, y } = this.laid.places.get(name);
     const sub = s("text", { class: "sub", x: 12, y: 37 });
     const choose = OUTER.has(name) ? null : () => go("services", { name });
-    const element = s("g", { class: "node", transform: `translate(${x} ${y})` }, s("rect", { ...BOX, rx: 8 }), s("text", { x: 12, y: OUTER.has(name) ? 28 : 20 }, nameOf(name)), sub);
+    const element = s(
+      "g",
+      { class: "node", transform: `translate(${x} ${y})` },
+      s("rect", { ...BOX, rx: 8 }),
+      s("text", { x: 12, y: OUTER.has(name) ? 28 : 20 }, nameOf(name)),
+      sub,
+    );
     if (choose) element.addEventListener("click", choose);
     return { element, sub };
   }
@@ -96,7 +129,16 @@ function tellEdge({ element, said, words }, edge) {
   attribute(element, "class", isIll(edge) ? "edge ill" : "edge");
   const failing = isIll(edge) ? ` · ✕ ${percent((edge.errors / edge.requests) * 100)}` : "";
   text(words, `${rate(edge.rate)}/s · ${duration(edge.p50)}${failing}`);
-  text(said, t("edge.said", { caller: nameOf(edge.caller), service: edge.service, rate: rate(edge.rate), errors: edge.errors, p50: duration(edge.p50) }));
+  text(
+    said,
+    t("edge.said", {
+      caller: nameOf(edge.caller),
+      service: edge.service,
+      rate: rate(edge.rate),
+      errors: edge.errors,
+      p50: duration(edge.p50),
+    }),
+  );
 }
 
 function drawNode({ element, sub }, name) {
@@ -108,7 +150,13 @@ function drawNode({ element, sub }, name) {
 function row({ caller, service }) {
   const known = model.services.get(service);
   const cells = COLUMNS.slice(2).map(() => h("td", { class: "num" }));
-  const name = h("td", {}, h("a", { href: `/services?name=${service}` }, service), " ", known ? stateSign(known.state) : "");
+  const name = h(
+    "td",
+    {},
+    h("a", { href: `/services?name=${service}` }, service),
+    " ",
+    known ? stateSign(known.state) : "",
+  );
   return { element: h("tr", {}, h("th", { scope: "row" }, nameOf(caller)), name, ...cells), cells };
 }
 

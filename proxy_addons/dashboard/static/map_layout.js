@@ -32,7 +32,12 @@ export function layOut(edges) {
   });
   const ways = new Map(edges.map((edge) => [keyOf(edge), way(edge, steps, spots)]));
   const places = new Map([...spots].filter(([, spot]) => !spot.passes));
-  return { places, ways, width: EDGE * 2 + (columns.length - 1) * COLUMN + BOX.width, height: EDGE * 2 + ABOVE + most + BELOW };
+  return {
+    places,
+    ways,
+    width: EDGE * 2 + (columns.length - 1) * COLUMN + BOX.width,
+    height: EDGE * 2 + ABOVE + most + BELOW,
+  };
 }
 
 /** The longest way from a caller that nobody calls; a circle ends where it would close. */
@@ -46,7 +51,8 @@ function depths(edges) {
   const walk = (name, above) => {
     if (found.has(name)) return found.get(name);
     let depth = 0;
-    for (const caller of callers.get(name)) if (!above.has(caller)) depth = Math.max(depth, walk(caller, new Set(above).add(caller)) + 1);
+    for (const caller of callers.get(name))
+      if (!above.has(caller)) depth = Math.max(depth, walk(caller, new Set(above).add(caller)) + 1);
     found.set(name, depth);
     return depth;
   };
@@ -70,9 +76,11 @@ function inSteps(edges, depth) {
 
 function ordered(depth, steps) {
   const columns = [];
-  for (const name of [...depth.keys()].sort()) (columns[depth.get(name)] ??= []).push({ name, passes: name.includes(" ") });
+  for (const name of [...depth.keys()].sort())
+    (columns[depth.get(name)] ??= []).push({ name, passes: name.includes(" ") });
   const before = new Map();
-  for (const stations of steps.values()) stations.forEach((name, at) => at && before.set(name, [...(before.get(name) ?? []), stations[at - 1]]));
+  for (const stations of steps.values())
+    stations.forEach((name, at) => at && before.set(name, [...(before.get(name) ?? []), stations[at - 1]]));
   for (let round = 0; round < ROUNDS; round += 1) for (const column of columns) untangle(column, columns, before);
   return columns;
 }
@@ -100,7 +108,11 @@ function onward(stations) {
   const end = stations.at(-1);
   const points = stations.flatMap((spot) => {
     const y = spot.y + (spot.passes ? PASSING : BOX.height) / 2;
-    if (spot.passes) return [{ x: spot.x, y }, { x: spot.x + BOX.width, y }];
+    if (spot.passes)
+      return [
+        { x: spot.x, y },
+        { x: spot.x + BOX.width, y },
+      ];
     return [{ x: spot === end ? spot.x - 6 : spot.x + BOX.width, y }];
   });
   let d = `M${points[0].x} ${points[0].y}`;
@@ -112,13 +124,19 @@ function onward(stations) {
   // where it passes a column there is room for words; else half way
   const passing = stations.find((spot) => spot.passes);
   const [a, b] = points;
-  const middle = passing ? { x: passing.x + BOX.width / 2, y: passing.y + PASSING / 2 } : { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
+  const middle = passing
+    ? { x: passing.x + BOX.width / 2, y: passing.y + PASSING / 2 }
+    : { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
   return { d, middle, tip: { x: end.x, y: points.at(-1).y, turn: 0 } };
 }
 
 function toItself({ x, y }) {
   const right = x + BOX.width;
-  return { d: `M${right - 44} ${y}C${right - 44} ${y - 30} ${right - 8} ${y - 30} ${right - 8} ${y - 5}`, middle: { x: right - 26, y: y - 20 }, tip: { x: right - 8, y, turn: 90 } };
+  return {
+    d: `M${right - 44} ${y}C${right - 44} ${y - 30} ${right - 8} ${y - 30} ${right - 8} ${y - 5}`,
+    middle: { x: right - 26, y: y - 20 },
+    tip: { x: right - 8, y, turn: 90 },
+  };
 }
 
 function back(from, to) {

@@ -21,6 +21,8 @@ export const model = {
   /** Services that are being steered: name to verb; and what came of it where it failed. */
   pending: new Map(),
   failures: new Map(),
+  /** Topics of the stream that cannot be told of now, and why: {detail, hint}. */
+  problems: new Map(),
 };
 
 const listeners = new Set();
@@ -125,7 +127,17 @@ function sort() {
   model.services = new Map([...model.services].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+const TOPICS = {
+  change: "services",
+  "logs-begin": "logs",
+  event: "events",
+  subscriptions: "events",
+  inspected: "inspection",
+};
+
 /** One event of the stream. */
 export function heard(event, data) {
+  if (event === "problem") model.problems.set(data.topic, data);
+  if (event === "problem" || model.problems.delete(TOPICS[event] ?? event)) tell("connection");
   HEARD[event]?.(data);
 }

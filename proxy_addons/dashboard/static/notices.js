@@ -23,7 +23,12 @@ export function say(sentence) {
 export function notice(tone, title, more = "", hint = "") {
   const sign = { bad: "warning", good: "check" }[tone] ?? "note";
   const body = h("div", {}, h("strong", {}, title), more && h("p", {}, more), hint && h("p", { class: "does" }, hint));
-  const element = h("div", { class: "notice", role: tone === "bad" ? "alert" : null }, icon(sign, { class: `icon ${tone}` }), body);
+  const element = h(
+    "div",
+    { class: "notice", role: tone === "bad" ? "alert" : null },
+    icon(sign, { class: `icon ${tone}` }),
+    body,
+  );
   element.append(button("close", t("close"), () => element.remove(), { bare: true }));
   notices.append(element);
   while (notices.childElementCount > 4) notices.firstElementChild.remove();
@@ -55,5 +60,10 @@ export async function copy(value) {
 
 /** A line to type, with a button that copies it. */
 export function command(line) {
-  return h("span", { class: "command" }, h("code", { translate: "no" }, line), button("copy", t("copy"), () => copy(line), { bare: true }));
+  return h(
+    "span",
+    { class: "command" },
+    h("code", { translate: "no" }, line),
+    button("copy", t("copy"), () => copy(line), { bare: true }),
+  );
 }

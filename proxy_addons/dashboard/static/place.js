@@ -6,7 +6,10 @@ const told = new Set();
 
 export function place() {
   const view = location.pathname.split("/")[1] || "services";
-  return { view: VIEWS.includes(view) ? view : "services", query: Object.fromEntries(new URLSearchParams(location.search)) };
+  return {
+    view: VIEWS.includes(view) ? view : "services",
+    query: Object.fromEntries(new URLSearchParams(location.search)),
+  };
 }
 
 export function address(view, query = {}) {
@@ -35,7 +38,18 @@ const moved = () => told.forEach((listener) => listener(place()));
 addEventListener("popstate", moved);
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='/']");
-  if (!link || link.target || link.download || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (
+    !link ||
+    link.target ||
+    link.download ||
+    event.defaultPrevented ||
+    event.button ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
   event.preventDefault();
   history.pushState(null, "", link.href);
   moved();

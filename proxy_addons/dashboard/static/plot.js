@@ -14,7 +14,12 @@ export class Plot {
     this.area = s("path", { class: "area" });
     this.line = s("path", { class: "line" });
     this.value = h("span", { class: "value" });
-    const picture = s("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, this.area, this.line);
+    const picture = s(
+      "svg",
+      { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+      this.area,
+      this.line,
+    );
     this.element = h("span", { class: "plotted" }, picture, h("span", { class: "unseen" }, `${label}: `), this.value);
   }
 
@@ -29,7 +34,10 @@ export class Plot {
     const most = Math.max(this.least, ...values);
     const step = WIDTH / (POINTS - 1);
     const from = WIDTH - (values.length - 1) * step;
-    const points = values.map((value, index) => `${(from + index * step).toFixed(1)} ${(HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(1)}`);
+    const points = values.map(
+      (value, index) =>
+        `${(from + index * step).toFixed(1)} ${(HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(1)}`,
+    );
     const path = `M${points.join("L")}`;
     attribute(this.line, "d", path);
     attribute(this.area, "d", `${path}L${WIDTH} ${HEIGHT}L${from.toFixed(1)} ${HEIGHT}Z`);

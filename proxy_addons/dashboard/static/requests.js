@@ -23,23 +23,61 @@ class Requests {
   constructor() {
     this.list = [];
     this.held = 0;
-    this.filter = h("input", { type: "search", "aria-label": t("requests.filter"), placeholder: t("requests.filter"), oninput: () => this.narrow({ q: this.filter.value }) });
-    this.service = h("select", { "aria-label": t("service"), onchange: () => this.narrow({ service: this.service.value }) });
+    this.filter = h("input", {
+      type: "search",
+      "aria-label": t("requests.filter"),
+      placeholder: t("requests.filter"),
+      oninput: () => this.narrow({ q: this.filter.value }),
+    });
+    this.service = h("select", {
+      "aria-label": t("service"),
+      onchange: () => this.narrow({ service: this.service.value }),
+    });
     this.errors = button("warning", t("only.errors"), () => this.narrow({ errors: this.query.errors ? "" : "1" }));
     this.skipped = h("span", { class: "does" });
-    const bar = h("div", { class: "bar" }, h("h1", {}, t("view.requests")), h("span", { class: "search" }, icon("search"), this.filter), this.service, this.errors, this.skipped);
+    const bar = h(
+      "div",
+      { class: "bar" },
+      h("h1", {}, t("view.requests")),
+      h("span", { class: "search" }, icon("search"), this.filter),
+      this.service,
+      this.errors,
+      this.skipped,
+    );
     this.timeline = new Timeline();
-    const head = h("div", { class: "asked head", "aria-hidden": "true" }, ...COLUMNS.map((name) => h("span", { class: name === "route.went" ? "c-route" : null }, t(name))));
-    this.rows = new Windowed({ class: "asked", role: "listbox", "aria-label": t("view.requests") }, (slot, index) => this.fill(slot, index));
+    const head = h(
+      "div",
+      { class: "asked head", "aria-hidden": "true" },
+      ...COLUMNS.map((name) => h("span", { class: name === "route.went" ? "c-route" : null }, t(name))),
+    );
+    this.rows = new Windowed({ class: "asked", role: "listbox", "aria-label": t("view.requests") }, (slot, index) =>
+      this.fill(slot, index),
+    );
     this.rows.element.addEventListener("click", (event) => this.choose(event.target.closest(".slot")?.request?.id));
     this.rows.element.addEventListener("scroll", () => tell("traffic"), { passive: true });
     this.newer = button("up", "", () => this.toTop(), { class: "floating main", hidden: true });
     this.empty = h("div", { class: "empty" }, h("h2", {}, t("map.none")), h("p", {}, t("traffic.do")));
     this.detail = new RequestDetail(() => this.choose(""));
-    this.split = h("div", { class: "split" }, h("div", { class: "card asked-list" }, head, h("div", { class: "below" }, this.empty, this.rows.element, this.newer)), this.detail.element);
+    this.split = h(
+      "div",
+      { class: "split" },
+      h(
+        "div",
+        { class: "card asked-list" },
+        head,
+        h("div", { class: "below" }, this.empty, this.rows.element, this.newer),
+      ),
+      this.detail.element,
+    );
     this.element = h("div", { class: "view full" }, bar, this.timeline.element, this.split);
     const inList = (step) => () => document.activeElement === this.rows.element && (this.move(step), true);
-    this.keys = { j: () => this.move(1), k: () => this.move(-1), ArrowDown: inList(1), ArrowUp: inList(-1), Escape: () => this.choose("") };
+    this.keys = {
+      j: () => this.move(1),
+      k: () => this.move(-1),
+      ArrowDown: inList(1),
+      ArrowUp: inList(-1),
+      Escape: () => this.choose(""),
+    };
   }
 
   arrive(query) {
@@ -59,7 +97,9 @@ class Requests {
     const chosen = this.query.service ?? "";
     if (chosen && !names.includes(chosen)) names.push(chosen);
     const options = [["", t("all")], ...names.map((name) => [name, name])];
-    this.service.replaceChildren(...options.map(([value, label]) => h("option", { value, selected: value === chosen }, label)));
+    this.service.replaceChildren(
+      ...options.map(([value, label]) => h("option", { value, selected: value === chosen }, label)),
+    );
   }
 
   update(kinds) {
@@ -93,7 +133,8 @@ class Requests {
       if (service && one.service !== service && one.caller !== service) continue;
       if (errors && !(one.status >= 400 || one.error)) continue;
       if (words.length) {
-        const facts = `${one.method} ${one.host}${one.path} ${one.status} ${one.caller} ${one.service} ${one.trace} ${one.error}`.toLowerCase();
+        const facts =
+          `${one.method} ${one.host}${one.path} ${one.status} ${one.caller} ${one.service} ${one.trace} ${one.error}`.toLowerCase();
         if (!words.every((word) => facts.includes(word))) continue;
       }
       found.push(one);
@@ -150,10 +191,23 @@ class Requests {
 /** A tick, an arrow, a cross beside the number: it is read without its colour. */
 export function statusOf(one) {
   const tone = isIll(one) ? "bad" : one.status >= 400 ? "wait" : one.status ? "good" : "plain";
-  return h("span", { class: `code ${tone}`, title: one.error || null }, one.status ? `${one.status}${isIll(one) ? " ✕" : ""}` : one.error ? "✕" : "…");
+  return h(
+    "span",
+    { class: `code ${tone}`, title: one.error || null },
+    one.status ? `${one.status}${isIll(one) ? " ✕" : ""}` : one.error ? "✕" : "…",
+  );
 }
 
 function lengthOf(one) {
   const width = one.duration === null ? 100 : Math.max(2, Math.min(100, Math.sqrt((one.duration * 1000) / LONG) * 100));
-  return s("svg", { class: isIll(one) ? "length ill" : "length", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, s("rect", { width: width.toFixed(1), height: 8, rx: 1 }));
+  return s(
+    "svg",
+    {
+      class: isIll(one) ? "length ill" : "length",
+      viewBox: "0 0 100 8",
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    },
+    s("rect", { width: width.toFixed(1), height: 8, rx: 1 }),
+  );
 }

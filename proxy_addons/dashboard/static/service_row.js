@@ -36,7 +36,8 @@ export function whyOf(service) {
 
 export class Verbs {
   constructor(name, bare) {
-    const make = (verb) => button(verb, bare ? t(`${verb}.one`, { name }) : t(verb), () => steer(verb, [name]), { bare });
+    const make = (verb) =>
+      button(verb, bare ? t(`${verb}.one`, { name }) : t(verb), () => steer(verb, [name]), { bare });
     this.buttons = { start: make("start"), restart: make("restart"), stop: make("stop") };
     this.doing = h("span", { class: "does doing" });
     this.name = name;
@@ -80,7 +81,13 @@ export class ServiceRow {
     const cell = (kind, ...children) => h("span", { role: "cell", class: `c-${kind}` }, ...children);
     this.element = h(
       "div",
-      { role: "row", class: "row", tabindex: 0, "data-name": name, onclick: (event) => !event.target.closest("a, button") && !String(getSelection()) && choose(name) },
+      {
+        role: "row",
+        class: "row",
+        tabindex: 0,
+        "data-name": name,
+        onclick: (event) => !event.target.closest("a, button") && !String(getSelection()) && choose(name),
+      },
       cell("state", this.sign.element),
       cell("service", this.link, this.about, this.why),
       cell("cpu", this.cpu.element),

@@ -23,6 +23,14 @@ export function door(problem) {
   return h(
     "div",
     { class: "view" },
-    h("section", { class: "card pad enter" }, h("h1", {}, t("enter.title")), h("p", {}, t("enter.text")), h("p", {}, command("stores open")), why, h("p", { class: "does" }, t("enter.stays"))),
+    h(
+      "section",
+      { class: "card pad enter" },
+      h("h1", {}, t("enter.title")),
+      h("p", {}, t("enter.text")),
+      h("p", {}, command("stores open")),
+      why,
+      h("p", { class: "does" }, t("enter.stays")),
+    ),
   );
 }

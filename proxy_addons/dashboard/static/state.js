@@ -5,8 +5,15 @@ import { t } from "./words.js";
 
 /** Filled: it answers. Hollow: it is not there. Turning: it is on its way. A triangle: it went wrong. */
 const LOOKS = {
-  ready: ["good", "disc"], external: ["good", "diamond"], starting: ["wait", "turn"], stopping: ["wait", "turn"], queued: ["wait", "dots"],
-  backoff: ["bad", "triangle"], failed: ["bad", "triangle"], exited: ["plain", "ring"], stopped: ["plain", "ring"],
+  ready: ["good", "disc"],
+  external: ["good", "diamond"],
+  starting: ["wait", "turn"],
+  stopping: ["wait", "turn"],
+  queued: ["wait", "dots"],
+  backoff: ["bad", "triangle"],
+  failed: ["bad", "triangle"],
+  exited: ["plain", "ring"],
+  stopped: ["plain", "ring"],
 };
 
 const SHAPES = {

@@ -3,7 +3,20 @@
 
 import { Problem, get, streamAddress } from "./api.js";
 
-const EVENTS = ["services", "change", "metrics", "states", "logs-begin", "logs", "traffic", "event", "subscriptions", "inspection", "inspected"];
+const EVENTS = [
+  "problem",
+  "services",
+  "change",
+  "metrics",
+  "states",
+  "logs-begin",
+  "logs",
+  "traffic",
+  "event",
+  "subscriptions",
+  "inspection",
+  "inspected",
+];
 /** Seconds between two tries: from the first to the longest. */
 const FIRST = 0.5;
 const LONGEST = 5;

@@ -30,7 +30,11 @@ export class Timeline {
     const recent = [...model.requests.values()].filter((one) => one.at + (one.duration ?? 0) > since).slice(-MOST);
     const marks = model.marks.filter((one) => one.at > since);
     const said = [...model.events.values()].filter((one) => one.at > since);
-    const lanes = [...new Set([...recent.map((one) => one.service || one.host), ...marks.map((one) => one.name.split(".")[0])])].sort().slice(0, LANES);
+    const lanes = [
+      ...new Set([...recent.map((one) => one.service || one.host), ...marks.map((one) => one.name.split(".")[0])]),
+    ]
+      .sort()
+      .slice(0, LANES);
     const names = said.length ? [...lanes, t("view.events")] : lanes;
     const width = this.picture.clientWidth || WIDTH;
     const x = (at) => LEFT + ((at - since) / SECONDS) * (width - LEFT - 4);
@@ -38,7 +42,13 @@ export class Timeline {
     const height = TOP + Math.max(1, names.length) * LANE + 16;
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.picture.style.height = `${height}px`;
-    const parts = [...names.map((name) => lane(name, y.get(name), width)), ...axis(x, height, width), ...recent.map((one) => bar(one, x, y)), ...marks.map((one) => flag(one, x, y)), ...said.map((one) => diamond(one, x, y.get(t("view.events"))))];
+    const parts = [
+      ...names.map((name) => lane(name, y.get(name), width)),
+      ...axis(x, height, width),
+      ...recent.map((one) => bar(one, x, y)),
+      ...marks.map((one) => flag(one, x, y)),
+      ...said.map((one) => diamond(one, x, y.get(t("view.events")))),
+    ];
     this.picture.replaceChildren(...parts.filter(Boolean));
   }
 
@@ -47,9 +57,22 @@ export class Timeline {
   }
 }
 
-const lane = (name, y, width) => s("g", {}, s("text", { x: 0, y: y + 4 }, name.length > 16 ? `${name.slice(0, 15)}…` : name), s("path", { class: "lane", d: `M${LEFT} ${y}H${width}` }));
+const lane = (name, y, width) =>
+  s(
+    "g",
+    {},
+    s("text", { x: 0, y: y + 4 }, name.length > 16 ? `${name.slice(0, 15)}…` : name),
+    s("path", { class: "lane", d: `M${LEFT} ${y}H${width}` }),
+  );
 
-const axis = (x, height, width) => (width < 600 ? [60, 30, 0] : [60, 45, 30, 15, 0]).map((ago) => s("text", { x: x(Date.now() / 1000 - ago), y: height - 2, "text-anchor": ago === 60 ? "start" : ago ? "middle" : "end" }, ago ? `−${t("seconds", { n: ago })}` : t("who.now")));
+const axis = (x, height, width) =>
+  (width < 600 ? [60, 30, 0] : [60, 45, 30, 15, 0]).map((ago) =>
+    s(
+      "text",
+      { x: x(Date.now() / 1000 - ago), y: height - 2, "text-anchor": ago === 60 ? "start" : ago ? "middle" : "end" },
+      ago ? `−${t("seconds", { n: ago })}` : t("who.now"),
+    ),
+  );
 
 export const isIll = (one) => one.status >= 500 || Boolean(one.error);
 
@@ -60,7 +83,18 @@ function bar(one, x, y) {
   const until = x(one.at + (one.duration ?? Date.now() / 1000 - one.at));
   const ill = isIll(one);
   // what failed is higher, too: not by its colour alone
-  return s("rect", { class: ill ? "ill" : "ask", x: from.toFixed(1), y: at - (ill ? 7 : 4), width: Math.max(2, until - from).toFixed(1), height: ill ? 14 : 8, rx: 1 }, s("title", {}, `${one.method} ${one.path} ${one.status || "…"}`));
+  return s(
+    "rect",
+    {
+      class: ill ? "ill" : "ask",
+      x: from.toFixed(1),
+      y: at - (ill ? 7 : 4),
+      width: Math.max(2, until - from).toFixed(1),
+      height: ill ? 14 : 8,
+      rx: 1,
+    },
+    s("title", {}, `${one.method} ${one.path} ${one.status || "…"}`),
+  );
 }
 
 function flag(one, x, y) {
@@ -69,7 +103,16 @@ function flag(one, x, y) {
   const tone = isBroken(one.state) ? "bad" : one.state === "ready" ? "good" : "wait";
   const shape = { bad: "M-5 5L0-5 5 5z", good: "M-4 0a4 4 0 1 0 8 0 4 4 0 1 0-8 0", wait: "M0-6V6" }[tone];
   const said = t("mark.state", { name: one.name, before: t(`state.${one.before}`), state: t(`state.${one.state}`) });
-  return s("path", { class: `mark ${tone}`, d: shape, fill: "var(--card)", transform: `translate(${x(one.at).toFixed(1)} ${at})` }, s("title", {}, said));
+  return s(
+    "path",
+    { class: `mark ${tone}`, d: shape, fill: "var(--card)", transform: `translate(${x(one.at).toFixed(1)} ${at})` },
+    s("title", {}, said),
+  );
 }
 
-const diamond = (one, x, at) => s("path", { class: "said", d: "M0-5L5 0 0 5-5 0z", transform: `translate(${x(one.at).toFixed(1)} ${at})` }, s("title", {}, one.event?.type ?? ""));
+const diamond = (one, x, at) =>
+  s(
+    "path",
+    { class: "said", d: "M0-5L5 0 0 5-5 0z", transform: `translate(${x(one.at).toFixed(1)} ${at})` },
+    s("title", {}, one.event?.type ?? ""),
+  );

@@ -62,7 +62,10 @@ export class Windowed {
   draw() {
     if (!this.element.isConnected) return;
     const first = Math.max(0, Math.floor(this.element.scrollTop / this.row) - SPARE);
-    const last = Math.min(this.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / this.row) + SPARE);
+    const last = Math.min(
+      this.length,
+      Math.ceil((this.element.scrollTop + this.element.clientHeight) / this.row) + SPARE,
+    );
     const wanted = Math.max(0, last - first);
     while (this.slots.length < wanted) this.slots.push(this.tall.appendChild(h("div", { class: "slot" })));
     while (this.slots.length > wanted) this.slots.pop().remove();
