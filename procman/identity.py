@@ -13,8 +13,11 @@ from procman.table import Table
 
 #: Whom a request asks to be when it wants to be nobody: ``Stores-As: nobody``.
 NOBODY = "nobody"
-#: What a token says by itself: RFC 7519, section 4.1, and RFC 9068, section 2.2. No claim of an identity replaces it.
-_REGISTERED = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "client_id"})
+#: What a token says by itself: RFC 7519, section 4.1; RFC 9068, section 2.2; OpenID Connect Core, section 2. No claim of
+#: an identity replaces it.
+REGISTERED_CLAIMS = frozenset(
+    ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp", "nonce", "auth_time", "at_hash")
+)
 #: Words that `unknown_token` knows beside names, and the one for nobody.
 _RESERVED = frozenset({NOBODY, "deny", "ignore"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -80,7 +83,7 @@ def _identity(table: Table, name: str) -> Identity:
 def _claims(table: Table) -> dict[str, object]:
     claims = {key: table.any(key) for key in table.keys()}
     for key, value in claims.items():
-        if key in _REGISTERED:
+        if key in REGISTERED_CLAIMS:
             table.wrong(key, f'the claim "{key}" is written by the issuer', "Take it out; sub and scopes are keys.")
         elif _holds_time(value):
             table.wrong(

@@ -74,8 +74,8 @@ def chain(
             HttpsOnly(current),  # plain HTTP is sent to HTTPS, where the workspace wants that
             ByHand(current, supervisor, time.monotonic),  # somebody may have started it in an IDE
             IssuerSite(current, issuer),  # tokens, and who to be
-            Authorizer(current, issuer, choices),  # who calls there, and may he? Nothing is started for who may not
-            RoutePath(),  # there a service sees the path that it knows
+            Authorizer(current, issuer, choices),  # who calls the API gateway, and may he? Else nothing starts
+            RoutePath(),  # whose service sees the path that it knows
             Waking(current, starts),  # a service that sleeps is woken, and the request held meanwhile
             idleness,  # what was asked for is in use
             HopByHop(),  # what concerns one connection only stays on it

@@ -144,6 +144,7 @@ def test_a_mistake_of_one_persons_file_is_shown_there(tmp_path: Path) -> None:
         ('[identity.carol]\nsub = ""', 10, '"" is not a subject'),
         ('[identity.carol]\nscopes = ["a b"]', 10, '"a b" is not a scope'),
         ('[identity.carol]\nclaims = { iss = "x" }', 10, 'the claim "iss" is written by the issuer'),
+        ("[identity.carol]\nclaims = { nonce = 1 }", 10, 'the claim "nonce" is written by the issuer'),
         ("[identity.carol]\nclaims = { born = 2000-01-01 }", 10, 'the claim "born" is a date'),
         ('[identity.carol]\nemail = "x"', 10, 'unknown key "identity.carol.email"'),
     ],

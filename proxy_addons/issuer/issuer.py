@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from procman.authorizer_settings import ISSUER_HOST
+from procman.identity import REGISTERED_CLAIMS
 from proxy_addons.issuer import signature
 from proxy_addons.issuer.key_ring import LONGEST_LIFE, KeyRing
 from proxy_addons.issuer.token_cache import Signed, TokenCache
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from procman.authorizer_settings import AuthorizerSettings
     from procman.identity import Identity
     from proxy_addons.site import Site
-
-#: What an identity's own `claims` cannot say: the issuer's to say (RFC 7519, section 4.1; RFC 8693, 4.2; OpenID Connect
-#: Core, section 2).
-RESERVED_CLAIMS: Final = frozenset(
-    ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp", "nonce", "auth_time", "at_hash")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +91,7 @@ class Issuer:
             return known
         issued = math.floor(now)
         said = {
-            **{claim: value for claim, value in identity.claims.items() if claim not in RESERVED_CLAIMS},
+            **{claim: value for claim, value in identity.claims.items() if claim not in REGISTERED_CLAIMS},
             "iss": url or terms.url,
             "sub": identity.sub,
             "aud": terms.audience if audience is None else audience,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from procman.identity import Identity
-from proxy_addons.issuer.issuer import RESERVED_CLAIMS, Issuer
+from procman.identity import REGISTERED_CLAIMS, Identity
+from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.issuer.message import Answer, Request
 from proxy_addons.issuer.oauth_error import OAuthError, printable
 from proxy_addons.issuer.token_error import TokenError
@@ -35,7 +35,7 @@ class Userinfo:
         identity = next((one for one in self._identities() if one.sub == claims["sub"]), None)
         if identity is None:
             raise _refused("invalid_token", f"{claims['sub']} is not in stores.toml any more", 401)
-        own = {claim: value for claim, value in identity.claims.items() if claim not in RESERVED_CLAIMS}
+        own = {claim: value for claim, value in identity.claims.items() if claim not in REGISTERED_CLAIMS}
         return Answer.json({"sub": identity.sub, **own})
 
 
