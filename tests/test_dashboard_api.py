@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -220,3 +221,23 @@ def test_a_hundred_thousand_lines_are_searched_and_paged_while_requests_go_on(pa
         told = page.get(f"/api/v1/logs?targets=gateway&q=LINE%1B[0m%20777%20of{cursor}".replace("[", "%5B"))
         found += told["lines"]
     assert [line["text"] for line in found] == ["\x1b[32mline\x1b[0m 777 of many, as long as lines are"]
+
+
+def test_stores_open_opens_the_page_with_a_ticket_that_signs_in(page: Page, site: Site) -> None:
+    opened = site.folder / "opened"
+    browser = site.program("browser.sh", f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    said = site.ok("open", env={"BROWSER": f"{browser} %s"}).strip()
+    url, _, ticket = said.partition("#ticket=")
+    assert url == f"http://{page.host}/"  # where this machine's resolver and roots know the domain: https
+    assert wait_until(lambda: opened.exists() and opened.read_text().strip(), "the browser was started") == said
+    status, _, fields = page.ask("POST", "/api/v1/session", {"ticket": ticket}, Origin=f"http://{page.host}")
+    assert (status, "SameSite=Strict" in fields["Set-Cookie"]) == (204, True)
+
+
+def test_without_anything_that_runs_stores_open_says_how_to_start_it(tmp_path: Path) -> None:
+    other = Site(tmp_path)
+    done = other.stores("open")
+    other.end()
+    assert done.returncode == 3
+    assert "stores up -d" in done.stderr

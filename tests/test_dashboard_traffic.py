@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -198,3 +200,25 @@ def test_more_than_anybody_reads_is_counted_and_the_memory_is_bounded(page: Page
             assert len(batch["requests"]) <= 100
             told += len(batch["requests"]) + batch["skipped"]
     assert len(page.get("/api/v1/traffic?limit=2000")["requests"]) == 2000
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl speaks HTTP/2, and is not here")
+def test_requests_over_http2_are_noted_too(page: Page) -> None:
+    host = "shop.local.example.com"
+    curl = [
+        "curl",
+        "-sk",
+        "--http2",
+        "--resolve",
+        f"{host}:{page.https}:127.0.0.1",
+        "--noproxy",
+        "*",
+        "-w",
+        "%{http_version}",
+    ]
+    with page.stream("topics=traffic") as events:
+        next(events)
+        done = subprocess.run([*curl, f"https://{host}:{page.https}/hello"], capture_output=True, text=True, check=True)
+        (one,) = until(events, 1)
+        assert done.stdout == f"['00-{one['trace']}-{one['span']}-01']2"
+        assert (one["scheme"], one["service"], one["route"], one["status"]) == ("https", "shop", "local", 200)
