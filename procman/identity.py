@@ -13,8 +13,8 @@ from procman.table import Table
 
 #: Whom a request asks to be when it wants to be nobody: ``Stores-As: nobody``.
 NOBODY = "nobody"
-#: What a token says by itself: RFC 7519, section 4.1; RFC 9068, section 2.2; OpenID Connect Core, section 2. No claim of
-#: an identity replaces it.
+#: What a token says by itself (RFC 7519, section 4.1; RFC 9068, section 2.2; OpenID Connect Core, section 2). No claim
+#: of an identity replaces it.
 REGISTERED_CLAIMS = frozenset(
     ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scope", "client_id", "azp", "nonce", "auth_time", "at_hash")
 )
