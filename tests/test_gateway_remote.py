@@ -179,3 +179,15 @@ def test_a_stopped_service_with_a_remote_is_not_started_by_a_request(world):
     world.tell(service("account", state=State.STOPPED))
     assert world.get("account.localhost").route == "remote"
     assert not any(question["verb"] in {"start", "restart"} for question in list(world.supervisor.asked.queue))
+
+
+def test_events_of_the_remote_come_one_by_one(world):
+    world.tell(service("account"))
+    world.remote.release.clear()
+    with world.connection("account.localhost") as connection:
+        connection.request("GET", "/events", headers={"Host": f"account.localhost:{world.http}"})
+        answer = connection.getresponse()
+        assert answer.headers["X-Stores-Route"] == "remote"
+        assert answer.readline() == b"data: first\n"  # and the second is not sent yet
+        world.remote.release.set()
+        assert b"data: second\n" in answer.read()
