@@ -109,9 +109,14 @@ class View:
 
     def again(self, decision: Decision) -> Decision:
         """What is decided now about a request that was decided about before, as its service has changed since."""
-        if decision.relative == API_GATEWAY:
-            return self.decide_api(decision.site, decision.segments)
-        return self.decide(decision.site)
+        if decision.relative != API_GATEWAY:
+            return self.decide(decision.site)
+        now = self.decide_api(decision.site, decision.segments)
+        if decision.api is None or (now.api, _name(now)) == (decision.api, _name(decision)):
+            return now
+        # the authorizer has allowed another service's route, and has told that one who calls
+        changed = Problem(Code.NO_ROUTE, "the route has changed while the request waited: ask again")
+        return dataclasses.replace(now, service=None, api=None, remote=None).failed(changed)
 
     def _of_service(self, service: ServiceStatus, site: Site, relative: str) -> Decision:
         base = Decision(service.route, site, service, relative)
@@ -148,6 +153,10 @@ class View:
         host = _own_host(service)
         domain = self.domain_of(site.host) if site.host not in _OWN_NAMES else LOCALHOST
         return str(Site(site.scheme, f"{host}.{domain}", site.port))
+
+
+def _name(decision: Decision) -> str:
+    return decision.service.name if decision.service else ""
 
 
 def _own_host(service: ServiceStatus) -> str:

@@ -14,14 +14,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from procman.api_route import ApiRoute
 from procman.authorizer_choice import Choice, Play, Simulation, exclusively
 from procman.authorizer_settings import AuthorizerSettings
 from procman.identity import Identity
+from procman.routes import Route, route_of
+from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
+from procman.state import State
 from proxy_addons.api_gateway import path as paths
 from proxy_addons.api_gateway import templates
 from proxy_addons.api_gateway.choice_file import ChoiceFile
 from proxy_addons.api_gateway.managed import Managed
 from proxy_addons.api_gateway.verified import Verified
+from proxy_addons.problem import Code
+from proxy_addons.site import Site
+from proxy_addons.view import View
 
 
 @given(st.text(alphabet="/abc%2eEfF5C.~;0d ", max_size=24))
@@ -124,6 +131,31 @@ def test_two_that_change_the_choice_at_once_do_not_undo_each_others(tmp_path: Pa
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(1, 25)))
     assert {one.plays for one in Choice.load(path).simulations} == {(f"delay={number}s",) for number in range(1, 25)}
+
+
+def test_what_was_allowed_for_one_route_does_not_become_another_while_it_waits() -> None:
+    def view(name: str, auth: str, mode: str = "dummy", state: State = State.STOPPED) -> View:
+        route = route_of(state, wanted=False, remote=mode == "mixed")
+        service = ServiceStatus(name, state, route, wanted=False, hosts=(name,), urls=(), processes=(), port=1)
+        service = dataclasses.replace(service, api=ApiRoute("/a", auth=auth), remote="https://a.example.com")
+        settings = AuthorizerSettings(mode=mode)
+        remote = RemoteStatus("remote.example.com")
+        facts = ("/w", "local.example.com", 1, GatewayStatus(), DnsStatus(), remote, (service,))
+        return View(Snapshot(*facts, authorizer=settings))
+
+    site = Site("http", "api-gateway.local.example.com", 80)
+    allowed = view("a", "optional").decide_api(site, ("a", "x"))
+    assert allowed.problem is not None
+    awake = view("a", "optional", state=State.READY).again(allowed)
+    assert (awake.problem, awake.route) == (None, Route.LOCAL)
+    for changed in (
+        view("a", "required", state=State.READY),
+        view("b", "optional", state=State.READY),
+        view("a", "optional", mode="mixed"),
+        view("a", "optional", mode="remote"),
+    ):
+        now = changed.again(allowed)
+        assert (now.upstreams, now.service, now.problem and now.problem.code) == ((), None, Code.NO_ROUTE)
 
 
 def test_a_simulation_runs_in_its_time_and_ends_with_a_clock_that_is_set_back() -> None:

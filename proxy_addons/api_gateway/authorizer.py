@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ASKED: Final = "stores.asked"
 #: An audience that no service has (RFC 2606, section 2).
 _NOBODYS_AUDIENCE: Final = "https://wrong-audience.invalid"
 #: Seconds since which a token that is played as expired is over.
