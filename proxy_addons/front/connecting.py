@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from proxy_addons.front.exchange import Asker, Request
-from proxy_addons.front.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxy_addons.front.grpc_call import Call
+    from proxy_addons.front.upstream import Upstream
 
 #: Bytes of a body that are kept until there is somebody to send them to.
 _MOST_KEPT = 256 * 1024
@@ -29,14 +33,14 @@ class Connecting:
         self._ended = self._held = self._paused = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, opened: Awaitable[Upstream], data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
+    def start(self, opened: Awaitable[Upstream | Call], data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """Waits for `opened` in a task of its own."""
         if self._asker is not None:
             self._asker.exchange = self
         self.send(data, ended)
         self._task = asyncio.get_running_loop().create_task(self._run(opened))
 
-    async def _run(self, opened: Awaitable[Upstream]) -> None:
+    async def _run(self, opened: Awaitable[Upstream | Call]) -> None:
         try:
             upstream = await opened
         except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from procman.routes import Route
 from proxy_addons import button, problem
@@ -13,6 +14,7 @@ from proxy_addons.decision import Upstream as Address
 from proxy_addons.front.clock import Clock
 from proxy_addons.front.connecting import Connecting
 from proxy_addons.front.exchange import Asker, Request
+from proxy_addons.front.grpc import Calls, is_call
 from proxy_addons.front.policy import LoopError, Told
 from proxy_addons.front.pool import Pool
 from proxy_addons.front.upstream import Upstream
@@ -22,6 +24,8 @@ from proxy_addons.view import Current
 if TYPE_CHECKING:
     from proxy_addons.front.overhearing import Refusals
     from proxy_addons.front.slow_path import SlowPath
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 #: RFC 9110, section 9.2.2: what may be sent again when nobody knows whether it arrived.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
@@ -55,6 +59,7 @@ class Dispatch:
         self._patience = clock.ticks(patience)
         self._places: dict[tuple[bytes, bool, str], Place | None] = {}
         self._pools: dict[tuple[Address, ...], Pool] = {}
+        self._calls: dict[tuple[Address, ...], Calls] = {}
         clock.ticked.append(self._ticked)
 
     def forget(self) -> None:
@@ -62,6 +67,8 @@ class Dispatch:
         self._places.clear()
         for key in [key for key, pool in self._pools.items() if pool.empty]:
             del self._pools[key]
+        for key in [key for key, calls in self._calls.items() if not calls.busy]:
+            self._calls.pop(key).close()
 
     def ask(self, request: Request, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """Has `request` answered: see `exchange`."""
@@ -75,6 +82,9 @@ class Dispatch:
             self._slow_path.ask(request, asker, data, ended)
             return
         place.pool.requests += 1
+        if request.method == b"POST" and is_call(request):
+            self._calls_to(place).ask(request, head, asker, data, ended, self._unreachable)
+            return
         upstream = place.pool.take()
         if upstream is not None:
             upstream.begin(request, head, asker, data, ended)
@@ -110,16 +120,25 @@ class Dispatch:
         name = decision.service.name if decision.service is not None else ""
         return Place(pool, decision.upstreams, Told(address, site), name)
 
+    def _calls_to(self, place: Place) -> Calls:
+        calls = self._calls.get(place.addresses)
+        if calls is None:
+            calls = self._calls[place.addresses] = Calls(lambda protocol: self._reach(place, protocol))
+        return calls
+
     async def _connect(self, place: Place) -> Upstream:
+        """A new connection for requests."""
+        return await self._reach(place, lambda: Upstream(place.pool, self._failed, local=True))
+
+    @staticmethod
+    async def _reach(place: Place, protocol: Callable[[], P]) -> P:
         """A new connection, to the first address that takes it."""
         loop = asyncio.get_running_loop()
         error: OSError = ConnectionError("no address")
         for upstream in place.addresses:
             try:
                 async with asyncio.timeout(upstream.connect_timeout):
-                    _, connection = await loop.create_connection(
-                        lambda: Upstream(place.pool, self._failed, local=True), *upstream.address
-                    )
+                    _, connection = await loop.create_connection(protocol, *upstream.address)
             except TimeoutError:
                 error = TimeoutError("no connection in time")
             except OSError as e:
@@ -148,7 +167,9 @@ class Dispatch:
     def use_of(self, port: int) -> tuple[int, bool]:
         """How many requests went straight to the service on a local port so far, and whether one is open."""
         pools = [pool for addresses, pool in self._pools.items() if addresses[0].address[1] == port]
-        return sum(pool.requests for pool in pools), any(pool.busy for pool in pools)
+        calls = [calls for addresses, calls in self._calls.items() if addresses[0].address[1] == port]
+        is_open = any(pool.busy for pool in pools) or any(each.busy for each in calls)
+        return sum(pool.requests for pool in pools), is_open
 
     def _ticked(self) -> bool:
         waiting = [upstream for pool in self._pools.values() for upstream in pool.waiting()]
@@ -161,6 +182,8 @@ class Dispatch:
         """Closes what no request is on."""
         for pool in self._pools.values():
             pool.close()
+        for calls in self._calls.values():
+            calls.close()
 
 
 def is_plain(decision: Decision) -> bool:

@@ -1,0 +1,250 @@
+"""One gRPC call on a connection that others share: a stream of HTTP/2, as an exchange."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from h2 import events
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError, StreamClosedError
+
+from proxy_addons.front import policy
+from proxy_addons.front.exchange import CHUNKED, Asker, Field, Request, Response
+
+if TYPE_CHECKING:
+    from h2.connection import H2Connection
+
+    from proxy_addons.front.grpc_upstream import GrpcUpstream
+
+#: Bytes of one call that may wait for the service's credit before its client is asked to send no more.
+_HIGH_WATER: Final = 256 * 1024
+#: What a head in HTTP/1.1 has and one in HTTP/2 must not (RFC 9113, section 8.2.2), or has in another form.
+_NOT_HERE: Final = frozenset((b"host", b"connection", b"transfer-encoding", b"te", b"upgrade", b"keep-alive"))
+
+
+class Call:
+    """One call: the exchange of its request (`exchange.Exchange`)."""
+
+    __slots__ = (
+        "_asker",
+        "_connection",
+        "_ended",
+        "_failed",
+        "_h2",
+        "_held",
+        "_number",
+        "_paused",
+        "_pieces",
+        "_request",
+        "_response",
+        "_unread",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        connection: GrpcUpstream,
+        h2: H2Connection,
+        failed: Callable[[Request, Asker, OSError], None],
+    ) -> None:
+        self._connection = connection
+        self._h2 = h2
+        self._number = 0
+        self._failed = failed
+        self._request: Request | None = None
+        self._asker: Asker | None = None
+        self._response: Response | None = None
+        #: What waits for credit, and how many bytes that is; whether it is the last of the request.
+        self._pieces: collections.deque[bytes] = collections.deque()
+        self._waiting = 0
+        #: Bytes that came while the client did not read, for which the service gets no credit yet.
+        self._unread = 0
+        self._ended = self._held = self._paused = False
+
+    # The request
+
+    def begin(self, request: Request, head: bytes, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
+        """Sends the head, and what is there of the body."""
+        self._request, self._asker = request, asker
+        asker.exchange = self
+        try:
+            self._number = self._connection.begun(self)
+            self._h2.send_headers(self._number, list(_fields(request, head)))
+        except ProtocolError as error:  # no stream number is left, or the server has said good-bye this moment
+            self.broke(ConnectionError(str(error)))
+            return
+        self.send(data, ended)
+        self._connection.flush()
+
+    def send(self, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
+        """More of the request's body."""
+        if data:
+            self._pieces.append(data)
+            self._waiting += len(data)
+        self._ended = ended
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Sends what the service's credit allows."""
+        try:
+            while self._pieces:
+                most = min(self._h2.local_flow_control_window(self._number), self._h2.max_outbound_frame_size)
+                if most <= 0:
+                    break
+                piece = self._pieces.popleft()
+                if len(piece) > most:
+                    self._pieces.appendleft(piece[most:])
+                    piece = piece[:most]
+                self._h2.send_data(self._number, piece)
+                self._waiting -= len(piece)
+            if self._ended and not self._pieces:
+                self._ended = False
+                self._h2.end_stream(self._number)
+        except ProtocolError:  # the service has answered without reading to the end; its answer is what counts
+            self._pieces.clear()
+            self._waiting, self._ended = 0, False
+        self._connection.flush()
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """The client sends no more while much of what it sent still waits."""
+        if self._asker is None:
+            return
+        if self._waiting > _HIGH_WATER:
+            self.hold()
+        elif self._held:
+            self._held = False
+            self._asker.resume_body()
+
+    def hold(self) -> None:
+        """The service does not take more for now."""
+        if self._asker is not None and not self._held:
+            self._held = True
+            self._asker.hold_body()
+
+    # The answer
+
+    def take(self, event: events.Event) -> None:
+        """What the service did."""
+        take = _TAKES.get(type(event))
+        if take is not None and self._asker is not None:
+            take(self, event, self._asker)
+
+    def _interim(self, event: Any, asker: Asker) -> None:
+        asker.on_interim(_response(event.headers))
+
+    def _head(self, event: Any, asker: Asker) -> None:
+        self._response = response = _response(event.headers)
+        ended = event.stream_ended is not None
+        if ended:
+            self._leave()
+        asker.on_response(response, b"", ended)
+
+    def _data(self, event: Any, asker: Asker) -> None:
+        self._read(event.flow_controlled_length)
+        if event.data:
+            asker.on_body(event.data, False)
+
+    def _trailers(self, event: Any, _: Asker) -> None:
+        if self._response is not None:
+            self._response.trailers += _plain(event.headers)
+
+    def _end(self, _: Any, asker: Asker) -> None:
+        self._leave()
+        asker.on_body(b"", True)
+
+    def _reset(self, event: Any, _: Asker) -> None:
+        self.broke(ConnectionError(f"the service broke the call off ({event.error_code!s})"))
+
+    def _credit(self, _: Any, __: Asker) -> None:
+        self.go_on()
+
+    def _read(self, size: int) -> None:
+        if self._paused:
+            self._unread += size
+        elif size:
+            self._h2.acknowledge_received_data(size, self._number)
+
+    def pause(self) -> None:
+        """The client does not read."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The client reads again, and the service gets its credit back."""
+        self._paused = False
+        size, self._unread = self._unread, 0
+        if size:
+            self._h2.acknowledge_received_data(size, self._number)
+            self._connection.flush()
+
+    # The end
+
+    def abort(self) -> None:
+        """The client is gone."""
+        self._leave()
+        try:
+            self._h2.reset_stream(self._number, ErrorCodes.CANCEL)
+        except (ProtocolError, StreamClosedError):  # it ended this moment
+            return
+        self._connection.flush()
+
+    def close(self) -> None:
+        """The client was gone before the call began."""
+        self._leave()
+
+    def broke(self, error: OSError) -> None:
+        """There will be no answer, or no end of it."""
+        request, asker, response = self._request, self._asker, self._response
+        self._leave()
+        if request is None or asker is None:
+            return
+        if response is None:
+            self._failed(request, asker, error)
+        else:
+            asker.on_abort()
+
+    def _leave(self) -> None:
+        if self._asker is not None:
+            self._asker.exchange = None
+        self._asker = None
+        if self._unread:  # the connection's credit is everybody's
+            self.resume()
+        self._connection.ended(self._number)
+
+
+def _fields(request: Request, head: bytes) -> list[Field]:
+    """The head of an HTTP/1.1 request in HTTP/2's form. `te`: gRPC servers look for it, as a sign of a good proxy."""
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:] if line]
+    fields = [(name.lower(), value.strip()) for name, _, value in lines]
+    authority = next((value for name, value in fields if name == b"host"), b"")
+    pseudo = [
+        (b":method", request.method),
+        (b":scheme", b"http"),
+        (b":authority", authority),
+        (b":path", request.target),
+    ]
+    return [*pseudo, *(field for field in fields if field[0] not in _NOT_HERE), (b"te", b"trailers")]
+
+
+def _response(headers: Any) -> Response:
+    fields = _plain(headers)
+    status = int(next((value for name, value in fields if name == b":status"), b"502"))
+    kept = policy.clean([field for field in fields if not field[0].startswith(b":")], forged=True)
+    return Response(status, b"", [*kept, (policy.ROUTE, b"local")], CHUNKED)
+
+
+def _plain(headers: Any) -> list[Field]:
+    return [(bytes(name), bytes(value)) for name, value in headers or ()]
+
+
+_TAKES: Final[dict[type, Callable[[Call, Any, Asker], None]]] = {
+    events.InformationalResponseReceived: Call._interim,  # noqa: SLF001 - its own
+    events.ResponseReceived: Call._head,  # noqa: SLF001
+    events.DataReceived: Call._data,  # noqa: SLF001
+    events.TrailersReceived: Call._trailers,  # noqa: SLF001
+    events.StreamEnded: Call._end,  # noqa: SLF001
+    events.StreamReset: Call._reset,  # noqa: SLF001
+    events.WindowUpdated: Call._credit,  # noqa: SLF001
+}
