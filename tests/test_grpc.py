@@ -219,18 +219,20 @@ async def test_a_service_that_was_restarted_is_called_on_a_new_connection(world)
 
 
 async def test_a_service_that_is_killed_in_a_call_breaks_its_clients(both):
-    _, client, _ = both
-    with pytest.raises(grpclib.exceptions.StreamTerminatedError):
+    async def talk(client):
         async with call(client, "Drop", Cardinality.STREAM_STREAM) as stream:
             await stream.send_message(b"one")
             assert await stream.recv_message() == b"one"
             await stream.send_message(b"two")
             await stream.recv_message()
 
+    with pytest.raises(grpclib.exceptions.StreamTerminatedError):
+        await talk(both[1])
+
 
 async def test_a_service_that_does_not_run_is_unavailable(world):
     await asyncio.to_thread(world.tell, service("stock", remote=None))
-    async with asyncio.timeout(PATIENCE), channel(world) as client:
+    async with asyncio.timeout(PATIENCE * 2), channel(world) as client:
         with pytest.raises(grpclib.GRPCError) as caught:
             await ask(client, "Upper", b"tea")
     assert caught.value.status is Status.UNAVAILABLE
@@ -239,7 +241,7 @@ async def test_a_service_that_does_not_run_is_unavailable(world):
 async def test_a_service_that_speaks_http_1_only_is_no_grpc_service(world):
     origin = world.origin()
     await asyncio.to_thread(world.tell, service("stock", port=origin.port))
-    async with asyncio.timeout(PATIENCE), channel(world) as client:
+    async with asyncio.timeout(PATIENCE * 2), channel(world) as client:
         with pytest.raises(grpclib.GRPCError) as caught:
             await ask(client, "Upper", b"tea")
     assert caught.value.status in {Status.UNAVAILABLE, Status.UNKNOWN}
