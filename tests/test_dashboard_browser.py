@@ -290,6 +290,23 @@ def test_the_map_and_the_list_tell_of_a_request_that_passed(visit: Any, shop: Sh
     assert tab.run("document.querySelectorAll('.fall li').length") >= 1
 
 
+def test_a_service_is_inspected_and_a_request_replayed_by_clicks(visit: Any, shop: Shop) -> None:
+    if "/api/v1/inspection" not in shop.get("/api/v1/openapi.json")["paths"]:
+        pytest.skip("this gateway has no inspection")
+    tab = visit("inspect")
+    chip = "[...document.querySelectorAll('.chips button')].find((one) => one.innerText.startsWith('shop'))"
+    click(tab, chip)
+    tab.until(f"{chip}.getAttribute('aria-pressed') === 'true'")
+    shop.get_as("shop", "/looked-into?at=me")
+    click(tab, "[...document.querySelectorAll('.seen .slot')].find((one) => one.innerText.includes('/looked-into'))")
+    tab.until("document.querySelector('.detail').innerText.includes('Request · HTTP/1.1')")
+    click(tab, "[...document.querySelectorAll('.detail button')].find((one) => one.innerText === 'Replay')")
+    seen = "[...document.querySelectorAll('.seen .slot')]"
+    tab.until(f"{seen}.filter((one) => one.innerText.includes('/looked-into')).length > 1")
+    click(tab, chip)
+    tab.until(f"{chip}.getAttribute('aria-pressed') === 'false'")
+
+
 def test_an_event_is_shown_and_replayed_by_a_click(visit: Any, shop: Shop) -> None:
     tab = visit("events")
     made = shop.publish()

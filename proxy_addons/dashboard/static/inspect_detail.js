@@ -56,7 +56,14 @@ export class InspectDetail {
     if (one.response) parts.push(side(t("response"), one.response));
     if (one.messages?.length) parts.push(messages(one.messages));
     if (one.sent)
-      parts.push(h("details", {}, h("summary", {}, t("inspect.sent", { to: one.sent.to })), heads(one.sent.headers)));
+      parts.push(
+        h(
+          "details",
+          {},
+          h("summary", {}, t("inspect.sent", { to: one.sent.to })),
+          heads(one.sent.headers, one.sent.to),
+        ),
+      );
     this.element.replaceChildren(...parts);
   }
 
@@ -86,7 +93,7 @@ export class InspectDetail {
         "HAR",
       ),
       button("replay", t("inspect.replay"), () => this.replay(one.id, {})),
-      button("replay", t("inspect.edit"), () => this.edit(one)),
+      button("replay", t("inspect.edit"), () => this.edit(one).catch(failed)),
       h("label", { class: "does" }, secrets, " ", t("inspect.secrets")),
     );
   }
@@ -99,7 +106,9 @@ export class InspectDetail {
     else notice("bad", t("fault"));
   }
 
-  async edit({ id, method, path, request }) {
+  async edit({ id }) {
+    // what is masked on the screen must not be sent as it reads there
+    const { method, path, request } = await get(`/inspection/requests/${id}`, { secrets: true });
     const body = request.body?.text ?? "";
     const fields = [
       { name: "method", label: t("method"), value: method },
@@ -153,15 +162,15 @@ function facts(one) {
 }
 
 function side(title, { http_version, headers, trailers, body }) {
-  const told = [h("h2", {}, `${title} · ${http_version}`), heads(headers), bodyOf(body)];
-  if (trailers?.length) told.splice(2, 0, heads(trailers));
+  const told = [h("h2", {}, `${title} · ${http_version}`), heads(headers, title), bodyOf(body)];
+  if (trailers?.length) told.splice(2, 0, heads(trailers, `${title}, trailers`));
   return h("section", {}, ...told);
 }
 
-const heads = (fields) =>
+const heads = (fields, whose) =>
   h(
     "div",
-    { class: "scroll short", tabindex: 0, role: "region", "aria-label": t("inspect.headers") },
+    { class: "scroll short", tabindex: 0, role: "region", "aria-label": `${t("inspect.headers")}: ${whose}` },
     h(
       "table",
       { class: "heads" },

@@ -238,7 +238,7 @@ const WORDS = {
   origin: ["Origin", "発生元"],
   "origin.here": ["here", "このマシン"],
   "subs.none": ["No service subscribes to events.", "イベントを購読しているサービスはありません。"],
-  "sub.idle": ["up to date", "すべて配信済み"],
+  "sub.idle": ["nothing waits", "未配信なし"],
   "sub.delivering": ["delivering", "配信中"],
   "sub.retrying": ["retrying", "再試行中"],
   "sub.ended": ["ended", "終了済み"],
