@@ -55,6 +55,7 @@ class Dispatch:
         self._current = current
         self._refusals = refusals
         self._slow_path = slow_path
+        self._turns = slow_path.turns
         self._clock = clock
         self._patience = clock.ticks(patience)
         self._places: dict[tuple[bytes, bool, str], Place | None] = {}
@@ -82,6 +83,7 @@ class Dispatch:
             self._slow_path.ask(request, asker, data, ended)
             return
         place.pool.requests += 1
+        self._turns.plain += 1
         if request.method == b"POST" and is_call(request):
             self._calls_to(place).ask(request, head, asker, data, ended, self._unreachable)
             return

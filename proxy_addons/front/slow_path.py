@@ -21,6 +21,7 @@ from proxy_addons.front.clock import Clock
 from proxy_addons.front.connecting import Connecting
 from proxy_addons.front.exchange import Asker, Request
 from proxy_addons.front.pool import Pool
+from proxy_addons.front.turns import Turns
 from proxy_addons.front.upstream import Upstream
 from proxy_addons.problem import Problem
 from proxy_addons.verdict import Verdicts
@@ -55,6 +56,7 @@ class SlowPath:
         self._server = server
         self._verdicts = verdicts
         self._clock = clock
+        self.turns = Turns(asyncio.get_running_loop())
         self._takes = takes
         # By host, so that a request finds the link whose other end is connected to its remote already.
         self._pools: dict[bytes | None, Pool] = {}
@@ -72,12 +74,22 @@ class SlowPath:
     def _ask(self, request: Request, asker: Asker, data: bytes, ended: bool, problem: Problem | None) -> None:  # noqa: FBT001 - as in `Front.ask`
         head = policy.head_for_mitmproxy(request)
         pool = self._pool(request.host)
-        link = pool.take()
+        at_once = self.turns.take()
+        link = pool.take() if at_once else None
         if isinstance(link, _Link):
             link.verdict = problem
             link.begin(request, head, asker, data, ended)
-        else:
-            Connecting(request, head, asker, self._unanswered).start(self._open(pool, problem), data, ended)
+            return
+        link_to_be = self._open(pool, problem) if at_once else self._in_turn(pool, problem)
+        Connecting(request, head, asker, self._unanswered).start(link_to_be, data, ended)
+
+    async def _in_turn(self, pool: Pool, problem: Problem | None) -> _Link:
+        await self.turns.wait()
+        link = pool.take()
+        if not isinstance(link, _Link):
+            return await self._open(pool, problem)
+        link.verdict = problem
+        return link
 
     def _pool(self, host: bytes | None) -> Pool:
         pool = self._pools.get(host)
