@@ -19,7 +19,7 @@ def remote(port: int, *forward: str, token: str = "", receive: bool = True) -> R
 
 async def connected(near: Broker) -> None:
     """It knows where it begins at the remote."""
-    while await near.log.remote_cursor(RECEIVE) is None:  # noqa: ASYNC110 - a question to a file
+    while await near.progress.remote_cursor(RECEIVE) is None:  # noqa: ASYNC110 - a question to a file
         await asyncio.sleep(0.01)
 
 

@@ -16,12 +16,13 @@ from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.log import Log
+from proxy_addons.events.log_choice import open_log
 from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import Publishing
 from proxy_addons.events.reading import Reading
 from proxy_addons.events.remote import FORWARD, RECEIVE, Receiving, Remote, RemoteSender
 from proxy_addons.events.sender import Subscriber
-from proxy_addons.events.sqlite_log import SqliteLog
 from proxy_addons.events.steering import Steering, answer
 from proxy_addons.events.subscriptions import Subscriptions, by_key
 from proxy_addons.events.tail import Tail
@@ -54,7 +55,7 @@ class Broker:
     """Made by `open`. `answer` is its HTTP interface."""
 
     def __init__(
-        self, log: SqliteLog, writer: Writer, progress: Progress, limits: Limits, around: Surroundings
+        self, log: Log, writer: Writer, progress: Progress, limits: Limits, around: Surroundings
     ) -> None:
         self._limits = limits
         self._stack = AsyncExitStack()
@@ -84,15 +85,18 @@ class Broker:
         return api
 
     @classmethod
-    async def open(cls, file: Path, limits: Limits, around: Surroundings) -> Broker:
-        """Opens the file. Raises `StoresError` with what is wrong with it."""
+    async def open(cls, file: Path, limits: Limits, around: Surroundings, engine: str = "") -> Broker:
+        """Opens the file. `engine`: the URL of a server that keeps the log; empty: the file does.
+
+        Raises `StoresError` with what is wrong with either, `StorageError` while the server is not reached.
+        """
         async with AsyncExitStack() as stack:
             # in a thread: the look through a large file takes its time
             database = await asyncio.to_thread(Database, file)
             stack.callback(database.close)
             writer = Writer(database.writer)
             stack.push_async_callback(writer.close)
-            log = SqliteLog(database, writer)
+            log = await open_log(engine, database, writer)
             stack.push_async_callback(log.close)
             broker = cls(log, writer, Progress(database, writer), limits, around)
             stack.push_async_callback(broker.subscriptions.close)
@@ -108,7 +112,7 @@ class Broker:
             sender = RemoteSender(client, other, broker_id)
             await self.subscriptions.add(FORWARD, remote.rules(other, by_key), sender, remote.subscription(other))
         if other.receive:
-            self._receiving = Receiving(client, other, self.log, broker_id)
+            self._receiving = Receiving(client, other, self.log, self.progress)
             self._pulling = asyncio.create_task(self._receiving.run())
 
     async def follow(self, subscribers: Iterable[Subscriber]) -> None:
@@ -148,6 +152,8 @@ class Broker:
         }
         if self._receiving and self._receiving.problem:
             problems[RECEIVE] = self._receiving.problem
+        if self.log.problem:
+            problems["engine"] = self.log.problem
         facts = {"broker": self.progress.broker_id, **await self.log.health()}
         return {"status": "degraded" if problems else "ok", "last": self.log.last, **facts, "problems": problems}
 

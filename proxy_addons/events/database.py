@@ -43,6 +43,8 @@ MIGRATIONS = (
     CREATE TABLE known (identity BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX known_by_seq ON known (seq);
     """,
+    # which log on a server the cursors are about; empty: the events table of this file
+    "ALTER TABLE broker ADD COLUMN log TEXT NOT NULL DEFAULT ''",
 )
 
 

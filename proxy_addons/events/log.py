@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,8 +40,21 @@ class Log(Protocol):
     def last(self) -> int:
         """The newest event's place; 0 when there never was one."""
 
-    async def append(self, events: Sequence[Event], origin: str = "", at: float | None = None) -> Appended:
-        """Makes them durable, all or none. One whose (source, id) is known is not stored again."""
+    @property
+    def problem(self) -> str:
+        """What is wrong with it now, for people; empty when nothing is."""
+
+    async def append(
+        self,
+        events: Sequence[Event],
+        origin: str = "",
+        at: float | None = None,
+        also: Callable[[sqlite3.Connection], object] | None = None,
+    ) -> Appended:
+        """Makes them durable, all or none. One whose (source, id) is known is not stored again.
+
+        `also` is done in the broker's own file: in the same transaction, or after the events are durable. Never before.
+        """
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         """The next events after a place, in order."""

@@ -180,6 +180,12 @@ class Progress:
         query = "SELECT subscription, count(*) FROM dead GROUP BY subscription"
         return dict(await self._writer.submit(lambda one: one.execute(query).fetchall()))
 
+    async def remote_cursor(self, name: str) -> int | None:
+        """How far another broker's log was read; None at the first time."""
+        query = "SELECT cursor FROM remotes WHERE name = ?"
+        row = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchone())
+        return row[0] if row else None
+
     def _submit(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """For what nobody waits for: should it fail, the event is delivered once more."""
         self._writer.submit(work).add_done_callback(lambda future: future.cancelled() or future.exception())

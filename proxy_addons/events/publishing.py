@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from proxy_addons.events import http_binding
+from proxy_addons.events.engine import TooLargeError
 from proxy_addons.events.event import InvalidEventError
 from proxy_addons.events.http_binding import NotAnEventError, UnsupportedError
 from proxy_addons.events.http_server import Request, Response
@@ -66,8 +67,11 @@ class Publishing:
             )
         try:
             return await self._log.append(events, request.header(BROKER_HEADER))
+        except TooLargeError as error:
+            raise RefusalError(413, str(error)) from error
         except StorageError as error:
-            raise RefusalError(503, f"Nothing was accepted: {error}", {"Retry-After": str(_RETRY_STORAGE)}) from error
+            detail = f"Nothing was acknowledged: {error}. Send it again later: what has come all the same comes once"
+            raise RefusalError(503, detail, {"Retry-After": str(_RETRY_STORAGE)}) from error
 
 
 def _accepted() -> dict[str, str]:

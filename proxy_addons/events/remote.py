@@ -17,12 +17,12 @@ from procman.subscription import Subscription
 from proxy_addons.events import http_binding, json_format
 from proxy_addons.events.http_client import BadStatusError, HttpClient, Place
 from proxy_addons.events.lane import Rules
-from proxy_addons.events.log import Stored
+from proxy_addons.events.log import Log, Stored
 from proxy_addons.events.matching import typed
 from proxy_addons.events.outcome import Outcome, Verdict
+from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import BROKER_HEADER
 from proxy_addons.events.sender import head, judged
-from proxy_addons.events.sqlite_log import SqliteLog
 from proxy_addons.events.writer import StorageError
 
 _log = logging.getLogger(__name__)
@@ -108,11 +108,12 @@ def subscription(remote: Remote) -> Subscription:
 class Receiving:
     """Follows the remote's stream, and stores each event together with its place there."""
 
-    def __init__(self, client: HttpClient, remote: Remote, log: SqliteLog, broker_id: str) -> None:
+    def __init__(self, client: HttpClient, remote: Remote, log: Log, progress: Progress) -> None:
         self._client = client
         self._remote = remote
         self._log = log
-        self._broker_id = broker_id
+        self._progress = progress
+        self._broker_id = progress.broker_id
         self._wanted: frozenset[str] = frozenset()
         self._changed = asyncio.Event()
         self.problem = ""
@@ -164,7 +165,7 @@ class Receiving:
 
     async def _receive(self) -> None:
         health = await self._ask("/healthz")
-        cursor = await self._log.remote_cursor(RECEIVE)
+        cursor = await self._progress.remote_cursor(RECEIVE)
         if cursor is None:
             cursor = int(health["last"])  # what was before us is not ours
             await self._log.append([], also=_moved(cursor))

@@ -29,6 +29,7 @@ class SqliteLog:
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self.on_stored: Callable[[Sequence[Stored]], None] = lambda _: None
+        self.problem = ""
         self._writer = writer
         self._reader = database.connect(read_only=True)
         self._thread = ThreadPoolExecutor(1, "events reader")
@@ -79,13 +80,6 @@ class SqliteLog:
             lambda reader: reader.execute(f"{_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
         )
         return [Stored(seq, Event(json.loads(text), data), at, origin) for seq, at, origin, text, data in rows]
-
-    async def remote_cursor(self, name: str) -> int | None:
-        """How far another log was read; None at the first time."""
-        row = await self._query(
-            lambda reader: reader.execute("SELECT cursor FROM remotes WHERE name = ?", (name,)).fetchone()
-        )
-        return row[0] if row else None
 
     async def seq_at(self, when: float) -> int:
         """By bisection: places and times grow together."""

@@ -91,10 +91,10 @@ async def serving(broker: Broker, port: int = 0) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def running(
-    file: Path, limits: Limits = _LIMITS, *, port: int = 0, **more: Any
+    file: Path, limits: Limits = _LIMITS, *, port: int = 0, engine: str = "", **more: Any
 ) -> AsyncIterator[tuple[Broker, Client]]:
     """A broker with a port, opened and closed."""
-    broker = await Broker.open(file, limits, Surroundings(("local.example.com",), **more))
+    broker = await Broker.open(file, limits, Surroundings(("local.example.com",), **more), engine)
     try:
         async with serving(broker, port) as client:
             yield broker, client

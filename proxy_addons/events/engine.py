@@ -1,0 +1,110 @@
+"""What a server is to the broker that keeps its log there: entries, appended in turn, read in order, dropped when old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from procman.errors import StoresError
+from proxy_addons.events.writer import StorageError
+
+#: The stream's name where the URL has no path.
+STREAM = "stores-events"
+
+
+class OvertakenError(Exception):
+    """Somebody else has appended since: what is new has to be read first."""
+
+
+class TooLargeError(StorageError):
+    """The engine takes no entry of this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry. `position` is the engine's own number for it; they grow, and need not be without gaps."""
+
+    position: int
+    data: bytes
+
+
+class Engine(Protocol):
+    """One stream of entries on a server. Each holds the events of one place after another, beginning with its `first`.
+
+    Every method but `close` raises `StorageError` while the server is not reached.
+    """
+
+    #: ``nats`` or ``redis``, and the server with the stream, without any secret.
+    name: str
+    where: str
+    #: What is wrong with it now, for people; empty when nothing is.
+    problem: str
+    #: Called in the loop when there may be entries of somebody else, or the server is reached again.
+    on_news: Callable[[], None]
+
+    async def open(self) -> str:
+        """Connects; makes the stream if there is none. Returns what tells it from one that is made anew later.
+
+        Raises `StoresError` where the stream is there, and is none that can be used.
+        """
+
+    async def append(self, first: int, data: bytes) -> None:
+        """Returns once the entry is as durable as the engine makes it.
+
+        Raises `OvertakenError` where `first` is not the place after the last one, `TooLargeError`. After another
+        `StorageError` nobody knows whether it is there: what is new has to be read.
+        """
+
+    async def read(self, after: int, limit: int) -> list[Entry]:
+        """The entries in order, from the newest one that begins at the place after `after` or before it.
+
+        So the first of them may have nothing new; where that one is dropped already, it is the oldest one after it.
+        """
+
+    async def trim(self, entry: Entry) -> None:
+        """Drops this entry and all older ones."""
+
+    async def facts(self) -> dict[str, object]:
+        """For ``/healthz``: at least `bytes`."""
+
+    async def close(self) -> None:
+        """Ends the connection."""
+
+
+def engine_of(url: str) -> Engine:
+    """The engine that a URL names, not yet connected. Raises `StoresError` where its client is not installed."""
+    scheme = urlsplit(url).scheme
+    try:
+        if scheme == "nats":
+            from proxy_addons.events.engine_nats import NatsEngine  # noqa: PLC0415 - an extra
+
+            return NatsEngine(url)
+        from proxy_addons.events.engine_redis import RedisEngine  # noqa: PLC0415 - an extra
+
+        return RedisEngine(url)
+    except ImportError as error:
+        raise StoresError(f"{shown(url)} needs a library that is not installed: {error.name}", install(scheme)) from error
+
+
+def install(scheme: str) -> str:
+    """The line that installs an engine's client."""
+    return f"Install it: uv tool install 'stores[{scheme}]', or in a virtual environment: pip install 'stores[{scheme}]'"
+
+
+def shown(url: str) -> str:
+    """The URL without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def stream_of(url: str) -> str:
+    """The name of the stream."""
+    return urlsplit(url).path.strip("/") or STREAM
+
+
+def away(where: str, error: BaseException) -> StorageError:
+    """What to say while the server is not reached."""
+    said = str(error).strip() or type(error).__name__
+    return StorageError(f"{where} is not reached: {said}")

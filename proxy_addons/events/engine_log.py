@@ -1,0 +1,276 @@
+"""The log on a server: group commit, known events and places are ours, the entries are the engine's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from proxy_addons.events.engine import Engine, Entry, OvertakenError
+from proxy_addons.events.engine_record import Record, decode, encode, size_of
+from proxy_addons.events.event import Event
+from proxy_addons.events.known import Known
+from proxy_addons.events.log import Appended, Stored
+from proxy_addons.events.writer import StorageError, Writer
+
+_log = logging.getLogger(__name__)
+
+#: What goes into one entry: requests that wait share one as long as it stays below these. Events, bytes.
+_GROUP_EVENTS, _GROUP_BYTES = 200, 256 * 1024
+#: Entries that are read at once.
+_ENTRIES = 64
+#: How often another broker may be quicker before publishers are told to try again.
+_TRIES = 20
+#: Seconds that a close waits for what was accepted before it.
+_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    events: Sequence[Event]
+    origin: str
+    at: float
+    future: asyncio.Future[Appended]
+
+
+class EngineLog:
+    """See `log.Log`. Several brokers may share one stream: each entry is appended behind all others, or not at all."""
+
+    def __init__(self, engine: Engine, known: Known, writer: Writer) -> None:
+        self.on_stored: Callable[[Sequence[Stored]], None] = lambda _: None
+        self._engine = engine
+        self._known = known
+        self._writer = writer
+        self._id = known.broker_id
+        self._last = known.last
+        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
+        self._lock = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._decoded: dict[int, Record] = {}
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._trouble = ""
+
+    @classmethod
+    async def open(cls, engine: Engine, known: Known, writer: Writer) -> EngineLog:
+        """The log, with everything known that is in it. Raises `StorageError`, `StoresError`."""
+        log_id = await engine.open()
+        if known.log_id != log_id:
+            if known.log_id:
+                _log.warning("%s has begun anew: every subscription begins with its first event", engine.where)
+            await known.begin(log_id)
+        log = cls(engine, known, writer)
+        await log._catch_up()
+        engine.on_news = log._news.set
+        log._tasks = (asyncio.create_task(log._append_all()), asyncio.create_task(log._follow()))
+        return log
+
+    @property
+    def last(self) -> int:
+        """The newest event's place."""
+        return self._last
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the engine."""
+        return self._engine.problem or self._trouble
+
+    async def append(
+        self,
+        events: Sequence[Event],
+        origin: str = "",
+        at: float | None = None,
+        also: Callable[[sqlite3.Connection], object] | None = None,
+    ) -> Appended:
+        """Returns once the engine has them. `also` is done after that: should we die between, they are known by then."""
+        appended = Appended(0, 0, self._last)
+        if events:
+            future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+            self._requests.put_nowait(_Request(events, origin, time.time() if at is None else at, future))
+            appended = await future
+        if also:
+            await self._writer.submit(also)
+        return appended
+
+    async def _append_all(self) -> None:
+        first: _Request | None = None
+        while True:
+            group = [first or await self._requests.get()]
+            first = self._gather(group)
+            try:
+                await self._append_group(group)
+            finally:
+                for _ in group:
+                    self._requests.task_done()
+
+    def _gather(self, group: list[_Request]) -> _Request | None:
+        """Adds what may go with the group's first one. Returns the one that was taken and does not fit any more."""
+        events, size = len(group[0].events), size_of(group[0].events)
+        while not self._requests.empty():
+            request = self._requests.get_nowait()
+            events += len(request.events)
+            size += size_of(request.events)
+            if events > _GROUP_EVENTS or size > _GROUP_BYTES:
+                return request
+            group.append(request)
+        return None
+
+    async def _append_group(self, group: list[_Request]) -> None:
+        try:
+            async with self._lock:
+                answers = await self._store(group)
+        except BaseException as error:
+            self._news.set()  # it may be there all the same: look
+            told = error if isinstance(error, Exception) else StorageError("the event broker ends")
+            for request in group:
+                if not request.future.done():
+                    request.future.set_exception(told)
+            if told is not error:
+                raise
+            return
+        for request, answer in zip(group, answers, strict=True):
+            if not request.future.done():
+                request.future.set_result(answer)
+
+    async def _store(self, group: list[_Request]) -> list[Appended]:
+        for _ in range(_TRIES):
+            identities = {event.identity for request in group for event in request.events}
+            stored, answers = self._placed(group, await self._known.find(list(identities)))
+            if not stored:
+                return answers
+            try:
+                await self._engine.append(stored[0].seq, encode(Record(self._id, tuple(stored))))
+            except OvertakenError:
+                await self._catch_up()
+            else:
+                self._took(stored)
+                return answers
+        raise StorageError(f"{self._engine.where}: other brokers were always quicker")
+
+    def _placed(self, group: list[_Request], known: dict[bytes, int]) -> tuple[list[Stored], list[Appended]]:
+        """What is new, with the places it would get, and what each request would be answered."""
+        stored: list[Stored] = []
+        answers = []
+        for request in group:
+            fresh = seq = 0
+            for event in request.events:
+                seq = known.get(event.identity, 0)
+                if not seq:
+                    fresh += 1
+                    seq = known[event.identity] = self._last + len(stored) + 1
+                    stored.append(Stored(seq, event, request.at, request.origin))
+            answers.append(Appended(len(request.events), len(request.events) - fresh, seq))
+        return stored, answers
+
+    def _took(self, stored: Sequence[Stored]) -> None:
+        self._last = stored[-1].seq
+        self._known.add(stored)
+        self.on_stored(stored)
+
+    async def _catch_up(self) -> None:
+        """Takes note of what the log has and we do not know: ours of an earlier life, or another broker's."""
+        before = -1
+        while before < self._last:
+            before = self._last
+            for record in await self._records(before):
+                if fresh := [one for one in record.stored if one.seq > self._last]:
+                    self._took(fresh)
+
+    async def _follow(self) -> None:
+        """Looks whenever the engine says that there may be something."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                async with self._lock:
+                    await self._catch_up()
+            except StorageError as error:
+                _log.warning("%s", error)
+            else:
+                self.on_stored([])  # whoever could not read before may now
+
+    async def _records(self, after: int) -> list[Record]:
+        return [self._record(entry) for entry in await self._engine.read(after, _ENTRIES)]
+
+    def _record(self, entry: Entry) -> Record:
+        """Decoded once, also where a large one is read in several parts."""
+        record = self._decoded.get(entry.position)
+        if record is None:
+            try:
+                record = decode(entry.data, self._id)
+            except ValueError as error:
+                self._trouble = f"{self._engine.where}, entry {entry.position}: {error}"
+                raise StorageError(self._trouble) from error
+            if len(self._decoded) >= _ENTRIES:
+                self._decoded.clear()
+            self._decoded[entry.position] = record
+        return record
+
+    async def read(self, after: int, limit: int) -> list[Stored]:
+        """From the engine."""
+        found: list[Stored] = []
+        if after >= self._last:
+            return found
+        for record in await self._records(after):
+            found += [one for one in record.stored if after < one.seq <= self._last]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def seq_at(self, when: float) -> int:
+        """By bisection: places and times grow together."""
+        oldest = await self.read(0, 1)
+        low, high = (oldest[0].seq - 1, self._last) if oldest else (0, 0)
+        while low < high:
+            middle = (low + high + 1) // 2
+            (one,) = await self.read(middle - 1, 1)
+            low, high = (middle, high) if one.at < when else (low, middle - 1)
+        return low
+
+    async def trim(self, up_to: int, older_than: float, largest: int) -> int:
+        """Whole entries, the oldest first. The newest entry always stays."""
+        gone = 0
+        while True:
+            excess = _number(await self._engine.facts(), "bytes") - largest
+            dropped: Entry | None = None
+            for entry in await self._engine.read(0, _ENTRIES):
+                record = self._record(entry)
+                old = excess > 0 or record.stored[-1].at < older_than
+                if not old or record.last > up_to or record.last >= self._last:
+                    break
+                dropped = entry
+                excess -= len(entry.data)
+                gone += len(record.stored)
+            if dropped is None:
+                return gone
+            await self._engine.trim(dropped)
+            await self._known.trim(self._record(dropped).last)
+
+    async def health(self) -> dict[str, object]:
+        """What the engine says; while it says nothing, what is known of it."""
+        with contextlib.suppress(StorageError):
+            oldest = await self.read(0, 1)
+            events = self._last - oldest[0].seq + 1 if oldest else 0
+            return {"engine": self._engine.name, "where": self._engine.where, "events": events} | (
+                await self._engine.facts()
+            )
+        return {"engine": self._engine.name, "where": self._engine.where, "events": 0, "bytes": 0}
+
+    async def close(self) -> None:
+        """What was accepted before is appended, if that is still possible."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self._requests.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._known.close()
+        await self._engine.close()
+
+
+def _number(facts: dict[str, object], name: str) -> int:
+    value = facts.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,232 @@
+"""A JetStream stream on NATS as the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NotFoundError
+
+from procman.errors import StoresError
+from proxy_addons.events.engine import Entry, OvertakenError, TooLargeError, away, shown, stream_of
+from proxy_addons.events.writer import StorageError
+
+#: Seconds for an answer, and between two attempts to connect again.
+_PATIENCE, _PAUSE = 5.0, 0.5
+#: Entries that are asked for at once: there is a request for each.
+_SIDE_BY_SIDE = 32
+#: Pairs of place and position that are remembered.
+_REMEMBERED = 4096
+_FIRST = "Stores-First"
+#: JetStream's error codes: "wrong last sequence" (nats-server, server/errors.json).
+_WRONG_LAST = 10071
+
+
+class NatsEngine:
+    """See `engine.Engine`. An entry's position is its sequence in the stream; its first place is told by a header."""
+
+    name = "nats"
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._url = parts._replace(path="", query="", fragment="").geturl()
+        self._stream = stream_of(url)
+        self._subject = f"{self._stream}.events"
+        self.where = f"{shown(self._url)}/{self._stream}"
+        self.problem = ""
+        self.on_news: Callable[[], None] = lambda: None
+        self._client = Client()
+        self._jet: JetStreamContext | None = None
+        self._last = 0
+        self._places: list[tuple[int, int]] = []
+
+    async def open(self) -> str:
+        """Connects, and makes the stream where there is none."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._client.connect(
+                    self._url,
+                    connect_timeout=2,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=_PAUSE,  # type: ignore[arg-type]  # a time to sleep: parts of a second are fine
+                    no_echo=True,  # our own entries are no news
+                    error_cb=self._failed,
+                    disconnected_cb=self._disconnected,
+                    reconnected_cb=self._reconnected,
+                )
+                self._jet = self._client.jetstream(timeout=_PATIENCE)
+                info = await self._info()
+                await self._client.subscribe(self._subject, cb=self._heard)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            await self.close()
+            if isinstance(error, APIError):
+                raise StoresError(f"{self.where}: {error.description}", "See: nats stream info") from error
+            raise away(self.where, error) from error
+        self._last = info.state.last_seq
+        return f"nats {self._stream} {info.created}"
+
+    async def _info(self) -> api.StreamInfo:
+        assert self._jet is not None
+        try:
+            info = await self._jet.stream_info(self._stream)
+        except NotFoundError:
+            config = api.StreamConfig(self._stream, subjects=[self._subject], storage=api.StorageType.FILE)
+            config.allow_direct = True
+            info = await self._jet.add_stream(config)
+        config = info.config
+        if self._subject not in (config.subjects or []):
+            raise StoresError(
+                f"{self.where} is another program's stream: its subjects are {', '.join(config.subjects or [])}",
+                'Name another one: engine = "nats://host:4222/stores-events"',
+            )
+        self.problem = _loses(config)
+        return info
+
+    async def append(self, first: int, data: bytes) -> None:
+        """Published with the sequence that must be the last one; the id keeps two from being the first ever."""
+        headers = {
+            _FIRST: str(first),
+            "Nats-Msg-Id": str(first),
+            "Nats-Expected-Last-Sequence": str(self._last),
+        }
+        try:
+            ack = await self._connected().publish(self._subject, data, headers=headers, stream=self._stream)
+        except APIError as error:
+            if error.err_code == _WRONG_LAST:
+                raise OvertakenError from error
+            raise StorageError(f"{self.where}: {error.description}") from error
+        except nats.errors.MaxPayloadError as error:
+            raise TooLargeError(
+                f"{self.where} takes at most {self._client.max_payload} bytes at once: max_payload in its configuration"
+            ) from error
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise away(self.where, error) from error
+        if ack.duplicate:
+            raise OvertakenError
+        self._last = ack.seq
+        self._remember(first, ack.seq)
+
+    async def read(self, after: int, limit: int) -> list[Entry]:
+        """One request an entry, many at once."""
+        try:
+            state = await self._state()
+            if not state.messages:
+                return []
+            position = await self._position(after + 1, state)
+            entries: list[Entry] = []
+            while position <= state.last_seq and len(entries) < limit:
+                end = min(position + min(_SIDE_BY_SIDE, limit - len(entries)), state.last_seq + 1)
+                found = await asyncio.gather(*(self._get(number) for number in range(position, end)))
+                # a number that was deleted by hand is answered with the next one that is there
+                entries += [entry for number, entry in enumerate(found, position) if entry and entry.position == number]
+                position = end
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise away(self.where, error) from error
+        if entries:
+            self._last = max(self._last, entries[-1].position)
+        return entries
+
+    async def _position(self, place: int, state: api.StreamState) -> int:
+        """Of the entry in which a place is: the last one whose first place is not after it."""
+        low, high = state.first_seq, state.last_seq
+        at = bisect.bisect_right(self._places, (place, high))
+        if at > 0:
+            low = max(low, self._places[at - 1][1])
+        if at < len(self._places):
+            high = max(low, min(high, self._places[at][1] - 1))
+        while low < high:
+            middle = (low + high + 1) // 2
+            message = await self._message(middle)
+            first = int((message.headers or {}).get(_FIRST, 0)) if message else place + 1
+            low, high = (middle, high) if first <= place else (low, middle - 1)
+        return low
+
+    async def _message(self, position: int) -> api.RawStreamMsg | None:
+        """The message there, or the next one that is."""
+        try:
+            return await self._connected().get_msg(
+                self._stream, seq=position, subject=self._subject, direct=True, next=True
+            )
+        except NotFoundError:
+            return None
+
+    async def _get(self, position: int) -> Entry | None:
+        message = await self._message(position)
+        if message is None or message.seq is None or not message.headers:
+            return None
+        self._remember(int(message.headers[_FIRST]), message.seq)
+        return Entry(message.seq, message.data or b"")
+
+    def _remember(self, first: int, position: int) -> None:
+        if len(self._places) >= _REMEMBERED:
+            self._places = self._places[_REMEMBERED // 2 :]
+        at = bisect.bisect_left(self._places, (first, position))
+        if at == len(self._places) or self._places[at] != (first, position):
+            self._places.insert(at, (first, position))
+
+    async def trim(self, entry: Entry) -> None:
+        """JetStream purges up to a sequence."""
+        try:
+            await self._connected().purge_stream(self._stream, seq=entry.position + 1)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise away(self.where, error) from error
+        self._places = [pair for pair in self._places if pair[1] > entry.position]
+
+    async def facts(self) -> dict[str, object]:
+        """As the stream counts."""
+        try:
+            state = await self._state()
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise away(self.where, error) from error
+        return {"bytes": state.bytes, "entries": state.messages}
+
+    async def _state(self) -> api.StreamState:
+        return (await self._connected().stream_info(self._stream)).state
+
+    def _connected(self) -> JetStreamContext:
+        """Where it is known that nobody answers, nobody has to wait."""
+        if self._jet is None or not self._client.is_connected:
+            raise away(self.where, ConnectionError(self.problem or "no connection"))
+        return self._jet
+
+    async def close(self) -> None:
+        """At once: there is nothing that was not answered."""
+        self._client.options["error_cb"] = self._client.options["disconnected_cb"] = None
+        with contextlib.suppress(OSError, nats.errors.Error, TimeoutError):
+            await self._client.close()
+
+    async def _heard(self, _: Msg) -> None:
+        self.on_news()
+
+    async def _failed(self, error: Exception) -> None:
+        """nats-py would log it; whoever asks is told by `problem`."""
+
+    async def _disconnected(self) -> None:
+        self.problem = f"{self.where} is not reached"
+
+    async def _reconnected(self) -> None:
+        self.problem = ""
+        with contextlib.suppress(OSError, TimeoutError, StorageError, nats.errors.Error):
+            await self._info()
+        self.on_news()
+
+
+def _loses(config: api.StreamConfig) -> str:
+    """What in a stream's configuration drops events before they are delivered; it may be somebody's own."""
+    if config.storage == api.StorageType.MEMORY:
+        return f"the stream {config.name} is kept in memory: what is acknowledged goes with the server"
+    limits = {"max_age": config.max_age, "max_bytes": config.max_bytes, "max_msgs": config.max_msgs}
+    limited = [name for name, value in limits.items() if value and value > 0]
+    if limited:
+        hint = f"nats stream edit {config.name} --{limited[0].replace('_', '-')}=-1"
+        return f"the stream {config.name} drops events by {', '.join(limited)}, delivered or not: {hint}"
+    return ""

@@ -1,0 +1,175 @@
+"""A stream of Redis as the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from procman.errors import StoresError
+from proxy_addons.events.engine import Entry, OvertakenError, away, shown, stream_of
+from proxy_addons.events.writer import StorageError
+
+#: Seconds for an answer, to connect, and between two attempts to listen again: the first, and the longest.
+_PATIENCE, _CONNECT = 5.0, 2.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.2, 5.0
+_FIELD = b"e"
+_GONE = (OSError, RedisConnectionError, RedisTimeoutError)
+
+
+class RedisEngine:
+    """See `engine.Engine`. An entry's id is ``<its first place>-0``: Redis takes only ids that grow."""
+
+    name = "redis"
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)._replace(path="").geturl()
+        self._key = stream_of(url)
+        self.where = f"{shown(self._url)}/{self._key}"
+        self.problem = ""
+        self.on_news: Callable[[], None] = lambda: None
+        self._client: Any = None
+        self._ear: Any = None
+        #: Of our own appends, whose news are none.
+        self._own: set[bytes] = set()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def open(self) -> str:
+        """Connects, and notes which stream it is."""
+        self._client = Redis.from_url(
+            self._url,
+            # an append that is sent twice is refused the second time
+            retry=Retry(NoBackoff(), 1),
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_CONNECT,
+        )
+        # it listens for as long as nothing comes
+        self._ear = Redis.from_url(self._url, socket_connect_timeout=_CONNECT, socket_keepalive=True)
+        try:
+            kind = await self._client.type(self._key)
+            if kind not in {b"stream", b"none"}:
+                raise StoresError(
+                    f"{self.where} is another program's: its type is {kind.decode()}",
+                    'Name another one: engine = "redis://host:6379/stores-events"',
+                )
+            # the id goes with the stream: made with it, and lost with it
+            await self._client.set(f"{self._key}:id", uuid.uuid4().hex, nx=True)
+            log_id = await self._client.get(f"{self._key}:id")
+            self.problem = await self._loses()
+        except _GONE as error:
+            await self.close()
+            raise away(self.where, error) from error
+        except RedisError as error:
+            await self.close()
+            raise StoresError(f"{self.where}: {error}", "The password stands in the URL: STORES_EVENTS_ENGINE") from error
+        except BaseException:
+            await self.close()
+            raise
+        self._listening = asyncio.create_task(self._listen())
+        return f"redis {self._key} {log_id.decode()}"
+
+    async def _loses(self) -> str:
+        """What in the server's configuration loses what it has acknowledged. A server may keep that to itself."""
+        try:
+            found = await self._client.config_get("appendonly", "maxmemory-policy")
+        except ResponseError:
+            return ""
+        if found.get("appendonly") == "no":
+            return "Redis keeps nothing on the disk: redis-cli config set appendonly yes (and appendfsync always)"
+        policy = str(found.get("maxmemory-policy", ""))
+        if policy.startswith("allkeys"):
+            return f"Redis may drop the stream, maxmemory-policy is {policy}: redis-cli config set maxmemory-policy noeviction"
+        return ""
+
+    async def append(self, first: int, data: bytes) -> None:
+        """One command; the others are told."""
+        try:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.xadd(self._key, {_FIELD: data}, id=f"{first}-0")
+            pipe.publish(f"{self._key}:news", first)
+            self._own.add(b"%d" % first)
+            added, _ = await pipe.execute(raise_on_error=False)
+        except _GONE as error:
+            raise self._away(error) from error
+        except RedisError as error:
+            raise StorageError(f"{self.where}: {error}") from error
+        if isinstance(added, ResponseError) and "equal or smaller" in str(added):
+            raise OvertakenError
+        if isinstance(added, _GONE):
+            raise self._away(added)
+        if isinstance(added, Exception):
+            raise StorageError(f"{self.where}: {added}")
+
+    async def read(self, after: int, limit: int) -> list[Entry]:
+        """By ids, which are places."""
+        try:
+            (begins,) = await self._client.xrevrange(self._key, f"{after + 1}-0", "-", 1) or [(f"{after + 1}-0", {})]
+            rows = await self._client.xrange(self._key, begins[0], "+", limit)
+        except _GONE as error:
+            raise self._away(error) from error
+        except RedisError as error:
+            raise StorageError(f"{self.where}: {error}") from error
+        return [Entry(int(name.partition(b"-")[0]), fields[_FIELD]) for name, fields in rows]
+
+    async def trim(self, entry: Entry) -> None:
+        """XTRIM drops what is below an id."""
+        await self._ask(self._client.xtrim(self._key, minid=f"{entry.position + 1}-0", approximate=False))
+
+    async def facts(self) -> dict[str, object]:
+        """What the stream takes of the server's memory, from a sample of it."""
+        used = await self._ask(self._client.memory_usage(self._key))
+        return {"bytes": used or 0, "entries": await self._ask(self._client.xlen(self._key))}
+
+    async def _ask(self, asked: Any) -> Any:
+        try:
+            return await asked
+        except _GONE as error:
+            raise self._away(error) from error
+        except RedisError as error:
+            raise StorageError(f"{self.where}: {error}") from error
+
+    def _away(self, error: BaseException) -> StorageError:
+        return away(self.where, error)
+
+    async def _listen(self) -> None:
+        """Hears of other brokers' entries, and notices when the server goes and comes."""
+        pause = _FIRST_PAUSE
+        while True:
+            channel = self._ear.pubsub()
+            try:
+                await channel.subscribe(f"{self._key}:news")
+                async for message in channel.listen():
+                    pause = _FIRST_PAUSE
+                    if message["type"] == "subscribe":
+                        self._own.clear()
+                        self.problem = await self._loses()
+                    elif message["data"] in self._own:
+                        self._own.discard(message["data"])
+                        continue
+                    self.on_news()
+            except (*_GONE, RedisError) as error:
+                self.problem = str(away(self.where, error))
+            finally:
+                with contextlib.suppress(*_GONE, RedisError):
+                    await channel.aclose()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE)
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        if self._listening:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        for client in filter(None, (self._client, self._ear)):
+            with contextlib.suppress(*_GONE, RedisError):
+                await client.aclose()
