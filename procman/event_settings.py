@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +14,11 @@ from procman.service import LAST_PORT
 from procman.table import Table
 
 _DAY, _MEGABYTE = 86400.0, 1024 * 1024
+#: The engines that are servers, and the module of each one's client, which is an extra.
+SERVERS = {"nats": "nats", "redis": "redis"}
+#: A stream's name: what JetStream allows, and no host of ours has to be quoted for.
+_STREAM = re.compile(r"(?:/[A-Za-z0-9_-]*)?")
+_EXAMPLES = 'engine = "nats://127.0.0.1:4222", "redis://127.0.0.1:6379" or "sqlite:///var/events.sqlite3"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,7 @@ class EventSettings:
 
     `max_age` in seconds, `max_bytes`: what is kept of what was delivered. `backlog`: events that may wait. `remote`:
     the origin of another broker, `forward`: patterns of what it is sent, `receive`: whether its events come here.
+    `engine`: the URL of what keeps the log; empty for the broker's own file. It may hold a password.
     """
 
     port: int | None = None
@@ -28,6 +37,7 @@ class EventSettings:
     remote: str = ""
     forward: tuple[str, ...] = ()
     receive: bool = True
+    engine: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -39,7 +49,7 @@ class EventSettings:
         return cls(**{**value, "forward": tuple(value["forward"])})
 
 
-def read(table: Table) -> EventSettings:
+def read(table: Table, root: Path) -> EventSettings:
     """The settings in the table. What is wrong is noted in it."""
     port = table.take("port", int, 0, lambda port: "" if 0 < port <= LAST_PORT else f"{port} is not a port")
     settings = EventSettings(
@@ -50,11 +60,54 @@ def read(table: Table) -> EventSettings:
         remote=table.take("remote", str, "", _origin).rstrip("/"),
         forward=table.texts("forward", ()),
         receive=table.take("receive", bool, True),
+        engine=_engine(table, root),
     )
     if settings.forward and not settings.remote:
         table.wrong("forward", "there is nobody to forward to", 'Name the remote broker: remote = "https://…"')
     table.close()
     return settings
+
+
+def shown(url: str) -> str:
+    """An engine's URL without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def install(scheme: str) -> str:
+    """The line that installs the client of an engine."""
+    extra = f"'stores[{scheme}]'"
+    return f"Install it where stores is: uv tool install {extra}, or in its virtual environment: pip install {extra}"
+
+
+def _engine(table: Table, root: Path) -> str:
+    value = table.take("engine", str, "")
+    if not value:
+        return ""
+    parts = urlsplit(value)
+    if parts.scheme == "sqlite":
+        path = value.removeprefix("sqlite:///")
+        if path and path != value:
+            return f"sqlite:///{(root / path).resolve()}"
+        table.wrong(
+            "engine", f'"{value}" names no file', 'A file of the workspace: engine = "sqlite:///events.sqlite3"'
+        )
+    elif parts.scheme not in SERVERS:
+        table.wrong("engine", f'"{shown(value)}" is no engine that is known', f"One of: {_EXAMPLES}")
+    elif not _names_a_stream(value):
+        table.wrong("engine", f'"{shown(value)}" is not a server and perhaps a stream', f"For example: {_EXAMPLES}")
+    elif find_spec(SERVERS[parts.scheme]) is None:
+        mend = install(parts.scheme)
+        table.wrong("engine", f"{shown(value)} needs {SERVERS[parts.scheme]}, which is not installed", mend)
+    return value
+
+
+def _names_a_stream(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        return bool(parts.hostname and _STREAM.fullmatch(parts.path)) and (parts.port or 1) > 0 and not parts.query
+    except ValueError:
+        return False
 
 
 def _positive(value: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from procman import plans
+from procman.event_settings import shown
 from procman.paths import Paths
 from procman.setup_record import Setup, SetupRecords
 from procman.snapshot import ServiceStatus, Snapshot
@@ -44,6 +45,7 @@ class Overview:
     def to_json(self) -> dict[str, Any]:
         """The snapshot's JSON; processes, services, gateway and supervisor with ``cpu`` and ``memory``."""
         value = self.snapshot.to_json()
+        value["events"]["engine"] = shown(self.snapshot.events.engine)
         value["services"] = [self._service(service) for service in self.services]
         value["gateway"] |= self._costs("gateway")
         value["supervisor"] = {"pid": self.snapshot.pid, **self._costs("stores")}

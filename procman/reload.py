@@ -65,7 +65,10 @@ class Reload:
     def _with_what_cannot_change(self, new: Workspace, before: Workspace) -> Workspace:
         """The running system stands on its domain and ports."""
         old = before.settings
-        settings = dataclasses.replace(new.settings, domain=old.domain, http=old.http, https=old.https, dns=old.dns)
+        events = dataclasses.replace(new.settings.events, port=old.events.port)
+        settings = dataclasses.replace(
+            new.settings, domain=old.domain, http=old.http, https=old.https, dns=old.dns, events=events
+        )
         if settings != new.settings:
             self._note("stores", "domain and ports take effect at the next start: stores down, then stores up -d")
         return dataclasses.replace(new, settings=settings)

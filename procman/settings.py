@@ -126,6 +126,7 @@ _VARIABLES = {
     "STORES_REMOTE_CA": ("remote", "ca"),
     "STORES_EVENTS_PORT": ("events", "port"),
     "STORES_EVENTS_REMOTE": ("events", "remote"),
+    "STORES_EVENTS_ENGINE": ("events", "engine"),
 }
 
 
@@ -170,7 +171,7 @@ def read(table: Table, root: Path) -> Settings:
             forbid=remote.texts("forbid", PRODUCTION),
         ),
         groups={name: groups.texts(name, ()) for name in groups.keys()},
-        events=event_settings.read(table.table("events")),
+        events=event_settings.read(table.table("events"), root),
         identities=identity.read(table.table("identity")),
         authorizer=authorizer_settings.read(table.table("authorizer")),
     )

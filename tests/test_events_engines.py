@@ -215,7 +215,7 @@ async def test_what_is_gone_with_a_server_is_refused_and_what_comes_back_goes_on
             served.server.start()
             await until(lambda: not broker.log.problem, "it is back")
             async with asyncio.timeout(20):
-                while (answer := await client.publish("after", id="again")).status != 202:
+                while (answer := await client.publish("after", id="again")).status != 202:  # noqa: ASYNC110 - a question to a server
                     await asyncio.sleep(0.05)
             got = await shop.wait_for(2)
             assert [one.id for one in got] == ["before", "again"]
@@ -254,7 +254,7 @@ async def test_brokers_with_one_stream_share_one_log(served: World) -> None:
 
 
 async def test_a_killed_broker_has_lost_nothing_that_it_acknowledged(served: World) -> None:
-    """The places that were not written when it died are found in the log: nothing twice, nothing new under an old place."""
+    """The places that it had not written when it died are found in the log: nothing comes twice."""
     async with served.running() as (broker, client):
         await client.publish(1, id="a")
         broker.log._known._fresh.clear()  # as if it were killed before it wrote what it knows

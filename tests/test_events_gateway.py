@@ -7,11 +7,16 @@ import json
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_servers import EngineServer
 from events_world import headers_of
 from workbench import Site, wait_until
+
+from procman import event_settings
+from procman.table import Table
 
 SINK = """
     import http.server, os, pathlib
@@ -114,6 +119,70 @@ def test_a_broken_file_costs_the_events_and_nothing_else(workspace: Site) -> Non
     assert caught.value.code == 503
     assert f"mv {file}" in json.load(caught.value)["detail"]
     assert workspace.process("desk.web")["state"] == "ready"
+
+
+def test_another_engine_takes_effect_while_the_system_runs_and_is_waited_for(workspace: Site, tmp_path: Path) -> None:
+    workspace.ok("up", "-d", "desk")
+    url = url_of(workspace)
+    send(url, id="in-the-file", type="com.example.order.placed")
+    wait_until(lambda: got(workspace) == ["in-the-file 1"], "it works")
+    server = EngineServer("redis", tmp_path / "redis")
+    try:
+        server.kill()
+        (workspace.root / "stores.toml").write_text(f'[events]\nengine = "{server.url}"\nbacklog = 7\n')
+
+        def refused() -> Any:
+            try:
+                return send(url) and None
+            except urllib.error.HTTPError as error:
+                return error.code == 503 and json.load(error)["detail"]
+
+        assert server.url in wait_until(refused, "publishers are told that it is away")
+        server.start()
+
+        def accepted() -> bool:
+            try:
+                return send(url, id="on-the-server", type="com.example.order.placed")["seq"] == 1
+            except urllib.error.HTTPError:
+                return False
+
+        wait_until(accepted, "it is used once it is there")
+        wait_until(lambda: len(got(workspace)) == 2, "and what it has is delivered")
+        assert got(workspace)[1] == "on-the-server 1"
+        assert json.loads(workspace.ok("events", "show", "--json"))["engine"] == "redis"
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("kafka://127.0.0.1", "is no engine that is known"),
+        ("nats:///events", "is not a server"),
+        ("redis://host:6379/a/b", "is not a server"),
+        ("sqlite://events.sqlite3", "names no file"),
+        ("nats://me:secret@host:x", "is not a server"),
+    ],
+)
+def test_an_engine_that_is_none_is_refused_with_those_that_are(site: Site, engine: str, said: str) -> None:
+    site.service("desk", "web: true\n")
+    (site.root / "stores.toml").write_text(f'[events]\nengine = "{engine}"\n')
+    done = site.stores("check")
+    assert done.returncode == 2
+    text = done.stderr + done.stdout
+    assert said in text
+    assert "stores.toml:2" in text
+
+
+def test_an_engine_without_its_client_is_refused_with_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_settings, "find_spec", lambda _: None)
+    table = Table({"engine": "nats://me:secret@127.0.0.1:4222"}, "stores.toml", [])
+    event_settings.read(table, tmp_path)
+    (mistake,) = table.mistakes
+    assert "uv tool install 'stores[nats]'" in mistake.mend
+    assert "secret" not in f"{mistake.problem}{mistake.mend}"
 
 
 @pytest.mark.parametrize(

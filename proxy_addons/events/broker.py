@@ -54,9 +54,7 @@ class Surroundings:
 class Broker:
     """Made by `open`. `answer` is its HTTP interface."""
 
-    def __init__(
-        self, log: Log, writer: Writer, progress: Progress, limits: Limits, around: Surroundings
-    ) -> None:
+    def __init__(self, log: Log, writer: Writer, progress: Progress, limits: Limits, around: Surroundings) -> None:
         self._limits = limits
         self._stack = AsyncExitStack()
         self._trimmed = time.monotonic()
@@ -125,6 +123,7 @@ class Broker:
     async def close(self) -> None:
         """Everything that was accepted is on the disk, and the file is free."""
         self.tail.listeners.discard(self._trim_now_and_then)
+        self.tail.close()
         if self._pulling:
             self._pulling.cancel()
             await asyncio.wait({self._pulling})

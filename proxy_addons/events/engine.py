@@ -1,4 +1,4 @@
-"""What a server is to the broker that keeps its log there: entries, appended in turn, read in order, dropped when old."""
+"""What a server is to the broker that keeps its log there: entries, appended in turn and read in order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from procman.errors import StoresError
+from procman.event_settings import install, shown
 from proxy_addons.events.writer import StorageError
 
 #: The stream's name where the URL has no path.
@@ -85,18 +86,9 @@ def engine_of(url: str) -> Engine:
 
         return RedisEngine(url)
     except ImportError as error:
-        raise StoresError(f"{shown(url)} needs a library that is not installed: {error.name}", install(scheme)) from error
-
-
-def install(scheme: str) -> str:
-    """The line that installs an engine's client."""
-    return f"Install it: uv tool install 'stores[{scheme}]', or in a virtual environment: pip install 'stores[{scheme}]'"
-
-
-def shown(url: str) -> str:
-    """The URL without user and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise StoresError(
+            f"{shown(url)} needs a library that is not installed: {error.name}", install(scheme)
+        ) from error
 
 
 def stream_of(url: str) -> str:

@@ -85,7 +85,7 @@ class EngineLog:
         at: float | None = None,
         also: Callable[[sqlite3.Connection], object] | None = None,
     ) -> Appended:
-        """Returns once the engine has them. `also` is done after that: should we die between, they are known by then."""
+        """Returns once the engine has them. `also` is done then: if we die between, they come again and are known."""
         appended = Appended(0, 0, self._last)
         if events:
             future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()

@@ -16,7 +16,8 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
 from procman.errors import StoresError
-from proxy_addons.events.engine import Entry, OvertakenError, TooLargeError, away, shown, stream_of
+from procman.event_settings import shown
+from proxy_addons.events.engine import Entry, OvertakenError, TooLargeError, away, stream_of
 from proxy_addons.events.writer import StorageError
 
 #: Seconds for an answer, and between two attempts to connect again.

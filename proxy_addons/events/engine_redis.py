@@ -17,7 +17,8 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from procman.errors import StoresError
-from proxy_addons.events.engine import Entry, OvertakenError, away, shown, stream_of
+from procman.event_settings import shown
+from proxy_addons.events.engine import Entry, OvertakenError, away, stream_of
 from proxy_addons.events.writer import StorageError
 
 #: Seconds for an answer, to connect, and between two attempts to listen again: the first, and the longest.
@@ -56,12 +57,7 @@ class RedisEngine:
         # it listens for as long as nothing comes
         self._ear = Redis.from_url(self._url, socket_connect_timeout=_CONNECT, socket_keepalive=True)
         try:
-            kind = await self._client.type(self._key)
-            if kind not in {b"stream", b"none"}:
-                raise StoresError(
-                    f"{self.where} is another program's: its type is {kind.decode()}",
-                    'Name another one: engine = "redis://host:6379/stores-events"',
-                )
+            await self._check()
             # the id goes with the stream: made with it, and lost with it
             await self._client.set(f"{self._key}:id", uuid.uuid4().hex, nx=True)
             log_id = await self._client.get(f"{self._key}:id")
@@ -71,12 +67,22 @@ class RedisEngine:
             raise away(self.where, error) from error
         except RedisError as error:
             await self.close()
-            raise StoresError(f"{self.where}: {error}", "The password stands in the URL: STORES_EVENTS_ENGINE") from error
+            raise StoresError(
+                f"{self.where}: {error}", "The password stands in the URL: STORES_EVENTS_ENGINE"
+            ) from error
         except BaseException:
             await self.close()
             raise
         self._listening = asyncio.create_task(self._listen())
         return f"redis {self._key} {log_id.decode()}"
+
+    async def _check(self) -> None:
+        kind = await self._client.type(self._key)
+        if kind not in {b"stream", b"none"}:
+            raise StoresError(
+                f"{self.where} is another program's: its type is {kind.decode()}",
+                'Name another one: engine = "redis://host:6379/stores-events"',
+            )
 
     async def _loses(self) -> str:
         """What in the server's configuration loses what it has acknowledged. A server may keep that to itself."""
@@ -88,7 +94,7 @@ class RedisEngine:
             return "Redis keeps nothing on the disk: redis-cli config set appendonly yes (and appendfsync always)"
         policy = str(found.get("maxmemory-policy", ""))
         if policy.startswith("allkeys"):
-            return f"Redis may drop the stream, maxmemory-policy is {policy}: redis-cli config set maxmemory-policy noeviction"
+            return f"Redis may drop the stream ({policy}): redis-cli config set maxmemory-policy noeviction"
         return ""
 
     async def append(self, first: int, data: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import logging
 import os
 import socket
@@ -10,8 +12,10 @@ import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from procman.errors import StoresError
+from procman.event_settings import shown
 from procman.routes import Route
 from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
@@ -22,12 +26,16 @@ from proxy_addons.events.loopback import listen
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.remote import Remote
 from proxy_addons.events.sender import Subscriber
+from proxy_addons.events.writer import StorageError
 from proxy_addons.site import Site
 from proxy_addons.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
 FILE = "events.sqlite3"
+#: Seconds between two attempts to open a log that could not be opened: the first, and the longest.
+_FIRST_PAUSE, _LAST_PAUSE = 0.5, 30.0
+_AWAY = "Start it, or see [events] engine in stores.toml; it is tried again by itself"
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -41,7 +49,10 @@ class Hosting:
         self._supervisor = supervisor
         self._server = HttpServer(self._answer)
         self._newest: asyncio.Queue[Snapshot] = asyncio.Queue()
-        self._opened: asyncio.Future[Broker] = asyncio.get_running_loop().create_future()
+        self._broker: Broker | None = None
+        #: Why there is no broker; `_settled` once that, or the broker, is known.
+        self._refused = StoresError("The event broker ends", "")
+        self._settled = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._listening = False
 
@@ -68,9 +79,7 @@ class Hosting:
 
     def use_of(self, service: str) -> tuple[int, bool]:
         """How many deliveries a service had, and whether it has or awaits one: what uses it does not let it sleep."""
-        if not self._opened.done() or self._opened.cancelled() or self._opened.exception():
-            return 0, False
-        lane = self._opened.result().subscriptions.lanes.get(service)
+        lane = self._broker.subscriptions.lanes.get(service) if self._broker else None
         return lane.uses if lane is not None else (0, False)
 
     async def close(self) -> None:
@@ -78,37 +87,59 @@ class Hosting:
         for task in self._tasks:
             task.cancel()
         await self._server.close()
-        if self._opened.done() and not self._opened.cancelled() and not self._opened.exception():
-            await self._opened.result().close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._close_broker()
 
     async def _follow(self) -> None:
+        """Opens the broker, anew when its settings change, and again and again while it cannot be opened."""
+        opened: object = None
+        pause: float | None = None
         snapshot = await self._newest.get()
-        try:
-            broker = await self._open(snapshot)
-        except StoresError as error:
-            _log.error("No events: %s. %s", error.message, error.hint)
-            self._opened.set_exception(error)
-            self._opened.exception()  # whoever asks is told; nobody may ask
-            return
-        self._opened.set_result(broker)
         while True:
-            await broker.follow(subscribers(snapshot))
-            snapshot = await self._newest.get()
+            wanted = (snapshot.events, snapshot.remote, snapshot.domain)
+            if self._broker is None or opened != wanted:
+                await self._close_broker()
+                opened = wanted
+                pause = None if await self._opened(snapshot) else min((pause or _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
+            if self._broker:
+                await self._broker.follow(subscribers(snapshot))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    snapshot = await self._newest.get()
             while not self._newest.empty():
                 snapshot = self._newest.get_nowait()
+
+    async def _opened(self, snapshot: Snapshot) -> bool:
+        """Whether it could be opened now. If not, whoever asks is told why."""
+        try:
+            self._broker = await self._open(snapshot)
+        except (StoresError, StorageError) as error:
+            known = error if isinstance(error, StoresError) else StoresError(str(error), _AWAY)
+            if str(known) != str(self._refused):
+                _log.error("No events: %s. %s", known.message, known.hint)
+            self._refused = known
+        self._settled.set()
+        return self._broker is not None
 
     async def _open(self, snapshot: Snapshot) -> Broker:
         settings = snapshot.events
         limits = Limits(settings.max_age, settings.max_bytes, settings.backlog)
         around = Surroundings((snapshot.domain, "localhost"), self._start, remote=remote_of(snapshot))
-        return await Broker.open(self._folder / FILE, limits, around)
+        return await Broker.open(file_of(settings.engine, self._folder), limits, around, settings.engine)
+
+    async def _close_broker(self) -> None:
+        """Publishers that come meanwhile wait for the next one."""
+        broker, self._broker = self._broker, None
+        if broker:
+            self._settled.clear()
+            await broker.close()
 
     async def _answer(self, request: Request) -> Response:
-        try:
-            broker = await asyncio.shield(self._opened)
-        except StoresError as error:
-            raise RefusalError(503, f"{error.message}. {error.hint}", {"Retry-After": "30"}) from error
-        return await broker.answer(request)
+        await self._settled.wait()
+        if self._broker is None:
+            error = self._refused
+            raise RefusalError(503, f"{error.message}. {error.hint}", {"Retry-After": "30"})
+        return await self._broker.answer(request)
 
     def _start(self, service: str) -> None:
         self._background(self._ask_for(service))
@@ -128,6 +159,18 @@ class Hosting:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("A fault of the event broker itself", exc_info=error)
+
+
+def file_of(engine: str, folder: Path) -> Path:
+    """Where the broker keeps what is its own: cursors and dead letters, and the events where no server has them.
+
+    Each server and stream has a file of its own: the places of one say nothing about another.
+    """
+    if urlsplit(engine).scheme == "sqlite":
+        return Path(engine.removeprefix("sqlite:///"))
+    if not engine:
+        return folder / FILE
+    return folder / f"events-{hashlib.blake2b(shown(engine).encode(), digest_size=6).hexdigest()}.sqlite3"
 
 
 def remote_of(snapshot: Snapshot) -> Remote | None:

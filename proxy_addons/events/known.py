@@ -78,7 +78,7 @@ class Known:
         if not rows:
             return
 
-        def written(future: asyncio.Future[object]) -> None:
+        def written(future: asyncio.Future[sqlite3.Cursor]) -> None:
             if future.cancelled() or future.exception():
                 return  # a full disk: they stay in memory, and are written with the next ones
             for identity, seq in rows:

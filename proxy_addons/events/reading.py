@@ -58,7 +58,7 @@ class Reading:
 
     async def _stream(self, after: int, accepts: Callable[[Stored], bool]) -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"
-        while True:
+        while not self._tail.closed:
             batch = await self._tail.read(after, _PAGE)
             for stored in batch:
                 after = stored.seq

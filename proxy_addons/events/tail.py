@@ -24,6 +24,7 @@ class Tail:
         self._after = log.last
         self._waiting: set[asyncio.Future[None]] = set()
         self.listeners: set[Callable[[], None]] = set()
+        self.closed = False
         log.on_stored = self._stored
 
     @property
@@ -59,6 +60,13 @@ class Tail:
         """The next events after a place, in order; empty when there are none."""
         ready = self.ready(after, limit)
         return await self._log.read(after, limit) if ready is None else ready
+
+    def close(self) -> None:
+        """Nothing comes any more: whoever waits need not."""
+        self.closed = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
     async def wait(self, after: int, seconds: float) -> bool:
         """Whether there is an event after a place, be it after a wait."""
