@@ -121,6 +121,25 @@ def test_a_broken_file_costs_the_events_and_nothing_else(workspace: Site) -> Non
     assert workspace.process("desk.web")["state"] == "ready"
 
 
+def test_a_remote_whose_ca_is_missing_costs_the_remote_and_not_the_events(workspace: Site) -> None:
+    (workspace.root / "stores.toml").write_text(
+        '[remote]\ndomain = "remote.example.com"\nconnect_to = ["::127.0.0.1:9"]\nca = "nowhere/ca.pem"\n'
+        '[events]\nremote = "https://events.remote.example.com"\nforward = ["com.example.order.*"]\n'
+    )
+    workspace.ok("up", "-d", "desk")
+    send(url_of(workspace), id="local", type="com.example.order.placed")
+    wait_until(lambda: got(workspace) == ["local 1"], "it is delivered here")
+
+    def problems() -> Any:
+        health = json.loads(workspace.ok("events", "show", "--json"))
+        return health["status"] == "degraded" and len(health["problems"]) == 2 and health["problems"]
+
+    for problem in wait_until(problems, "both ways say so").values():
+        assert "nowhere/ca.pem" in problem
+        assert "[remote] ca in stores.toml" in problem
+    assert workspace.ok("logs", "gateway").count("No events from the remote") == 1
+
+
 def test_another_engine_takes_effect_while_the_system_runs_and_is_waited_for(workspace: Site, tmp_path: Path) -> None:
     workspace.ok("up", "-d", "desk")
     url = url_of(workspace)

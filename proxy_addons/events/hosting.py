@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from proxy_addons.events.loopback import listen
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.remote import Remote
 from proxy_addons.events.sender import Subscriber
+from proxy_addons.events.trust import Trust
 from proxy_addons.events.writer import StorageError
 from proxy_addons.site import Site
 from proxy_addons.supervisor import Supervisor
@@ -174,25 +174,15 @@ def file_of(engine: str, folder: Path) -> Path:
 
 
 def remote_of(snapshot: Snapshot) -> Remote | None:
-    """The remote broker that stores.toml names, reached as every remote is: by ``connect_to``, trusting its CA too.
-
-    Raises `StoresError` where that CA cannot be read.
-    """
+    """The remote broker that stores.toml names, reached as every remote is: by ``connect_to``, trusting its CA too."""
     settings = snapshot.events
     if not settings.remote:
         return None
     site = Site.parse(settings.remote)
     rules = (ConnectTo.parse(rule).target(site.host, site.port) for rule in snapshot.remote.connect_to)
     host, port = next((target for target in rules if target), (site.host, site.port))
-    context = None
-    if site.scheme == "https":
-        context = ssl.create_default_context()
-        try:
-            if snapshot.remote.ca:
-                context.load_verify_locations(snapshot.remote.ca)
-        except (OSError, ssl.SSLError) as error:
-            raise StoresError(f"{snapshot.remote.ca}: {error}", "[remote] ca in stores.toml names it") from error
-    place = Place(((host.strip("[]"), port),), site.host if context else None, context)
+    trust = Trust(snapshot.remote.ca) if site.scheme == "https" else None
+    place = Place(((host.strip("[]"), port),), site.host if trust else None, trust)
     token = os.environ.get("STORES_EVENTS_TOKEN", "")
     return Remote(settings.remote, place, settings.forward, settings.receive, token)
 

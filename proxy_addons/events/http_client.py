@@ -10,6 +10,8 @@ from typing import Any
 
 import httptools
 
+from proxy_addons.events.trust import Trust
+
 #: What is kept of an answer's body; more than that nobody reads.
 _KEPT = 64 * 1024
 #: Connections that are kept to one place, and for how long nothing may happen on them (below Node's 5 s). Seconds.
@@ -23,11 +25,14 @@ class RefusedError(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to connect: `addresses` are tried in turn. `tls_name`: whom the certificate must be for; None: no TLS."""
+    """Where to connect: `addresses` are tried in turn. `tls_name`: whom the certificate must be for; None: no TLS.
+
+    `context`: how TLS is spoken; or a `Trust`, asked for it with each new connection; it may raise ``OSError``.
+    """
 
     addresses: tuple[tuple[str, int], ...]
     tls_name: str | None = None
-    context: ssl.SSLContext | None = None
+    context: ssl.SSLContext | Trust | None = None
 
 
 @dataclass(slots=True)
@@ -137,10 +142,11 @@ class BadStatusError(Exception):
 async def _connect(place: Place) -> _Connection:
     loop = asyncio.get_running_loop()
     error: OSError = RefusedError("there is no address to connect to")
+    context = place.context.context() if isinstance(place.context, Trust) else place.context
     for host, port in place.addresses:
         try:
             _, connection = await loop.create_connection(
-                _Connection, host, port, ssl=place.context if place.tls_name else None, server_hostname=place.tls_name
+                _Connection, host, port, ssl=context if place.tls_name else None, server_hostname=place.tls_name
             )
         except ConnectionRefusedError as refused:
             error = RefusedError(str(refused))

@@ -90,6 +90,8 @@ class RemoteSender:
         return outcome
 
     def _waiting(self, problem: str) -> Outcome:
+        if not self.problem:  # once, until it works again: it is looked at every few seconds
+            _log.warning("What is to be forwarded waits: %s", problem)
         self.problem = problem
         return Outcome(Verdict.WAIT, reason=problem)
 
@@ -139,15 +141,20 @@ class Receiving:
                         self.problem = denied(error.status, self._remote)
                         _log.error("No events from the remote: %s", self.problem)
                         return
-                    self.problem = f"{self._remote.host} {error}"
+                    self._failed(f"{self._remote.host} {error}")
                 except (OSError, TimeoutError, ValueError, StorageError) as error:
-                    self.problem = f"{self._remote.host} is not reached: {str(error) or 'it is silent'}"
+                    self._failed(f"{self._remote.host} is not reached: {str(error) or 'it is silent'}")
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):  # noqa: S311 - spreads load only
                         await self._changed.wait()
                 pause = min(pause * 2, _LAST_PAUSE)
             else:
                 await self._changed.wait()
+
+    def _failed(self, problem: str) -> None:
+        if not self.problem:
+            _log.warning("No events from the remote, which is tried again by itself: %s", problem)
+        self.problem = problem
 
     async def _until_changed(self) -> None:
         """Receives until other types are wanted. Raises whatever ends it before."""
