@@ -245,6 +245,22 @@ async def test_an_event_may_start_its_subscriber(tmp_path: Path) -> None:
         assert asked == ["shop"]
 
 
+async def test_a_subscriber_that_came_and_went_to_sleep_at_once_is_asked_for_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+    asleep = [subscriber("shop", start="on-request")]
+    async with running(tmp_path / "e", start=asked.append) as (broker, client):
+        await broker.subscriptions.follow(asleep)
+        await client.publish(1)
+        await until(lambda: asked == ["shop"], "it was asked for")
+        with Receiver() as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(start="on-request")])
+            await shop.wait_for(1)
+            await broker.subscriptions.lanes["shop"].drained()
+        await broker.subscriptions.follow(asleep)
+        await client.publish(2)
+        await until(lambda: asked == ["shop", "shop"], "and again, within the 30 s")
+
+
 async def test_order_is_kept_for_each_key_under_retries(tmp_path: Path) -> None:
     chance = random.Random(7)
     seen: dict[str, list[int]] = {}

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds for which the place of a service that is no longer registered is kept: its file may be on another branch.
 _KEPT_ABSENT = 30 * 86400.0
-#: Seconds between two requests to start the same service.
+#: Seconds between two requests to start the same service, where the first one did not make it ready.
 _WAKE_PAUSE = 30.0
 
 
@@ -55,6 +55,8 @@ class Subscriptions:
             await self._leave(name)
         for name, subscriber in named.items():
             if self._services.get(name) != subscriber:
+                if subscriber.addresses:
+                    self._woken.pop(name, None)  # it came; should it sleep soon, the next event asks again
                 await self._follow(subscriber)
         await self._forget_the_long_absent()
         self._services = named
