@@ -1,183 +1,208 @@
 """`python -m bench events`: events a second, to the acknowledgement and to the subscriber; writes a page.
 
-The page is ``docs/bench/events.md``. The broker is a process of its own on a fresh file; publishers and a subscriber
-share the cores with it. Beside it, in the same round: Redis Streams with the same promise (append-only file, an fsync
-for each answer), asked by redis-benchmark.
+The page is ``docs/bench/events.md``. The broker is a process of its own on a fresh file, with its log in SQLite, in
+NATS JetStream or in Redis Streams; beside it, in the same round, the clients of those servers without us. Servers that
+are not installed are left out. ``BENCH_ROUNDS`` (3) and ``BENCH_BACKLOG`` (100000; 0: none) change what is done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import platform
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from bench.events_backlog import Backlog, backlog
+from bench.events_engines import raw, server
+from bench.events_load import Load, broker, subscriber
+from proxy_addons.event_loop import loop_factory
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-EVENTS = int(os.environ.get("BENCH_EVENTS", "6000"))
+BACKLOG = int(os.environ.get("BENCH_BACKLOG", "100000"))
 PAGE = Path(__file__).parent.parent / "docs" / "bench" / "events.md"
-BODY = b'{"x": "' + b"x" * 1000 + b'"}'
+Found = TypeVar("Found")
+#: Seconds that the subscriber may need for the rest of what was published.
+_PATIENCE = 60
 
-#: The broker, with so many subscriptions that all lead to one subscriber.
-_BROKER = """
-import asyncio, sys
-from pathlib import Path
-from procman.subscription import Subscription
-from proxy_addons.event_loop import loop_factory
-from proxy_addons.events.broker import Broker, Limits, Surroundings
-from proxy_addons.events.http_server import HttpServer
-from proxy_addons.events.loopback import listen
-from proxy_addons.events.sender import Subscriber
 
-async def main(file, subscriber, count):
-    broker = await Broker.open(Path(file), Limits(), Surroundings())
-    wish = Subscription(("**",), order="none", concurrency=16)
-    here = (("127.0.0.1", int(subscriber)),)
-    await broker.follow([Subscriber(f"s{n}", wish, "localhost", here) for n in range(int(count))])
-    listeners = listen(0)
-    await HttpServer(broker.answer).serve(listeners)
-    print(listeners[0].getsockname()[1], flush=True)
-    await asyncio.Event().wait()
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is done at once. `pause`: seconds from one event to the next; 0: as fast as the answers come."""
 
-with asyncio.Runner(loop_factory=loop_factory()) as runner:
-    runner.run(main(*sys.argv[1:]))
-"""
+    publishers: int
+    subscriptions: int
+    count: int
+    pause: float = 0.0
+
+    @property
+    def name(self) -> str:
+        pace = ", 100 events/s" if self.pause else ""
+        several = "publisher" if self.publishers == 1 else "publishers"
+        return f"{self.publishers} {several}, {self.subscriptions} subscribed{pace}"
+
+
+ALONE, FULL, HEARD = Case(1, 1, 1000), Case(32, 0, 6000), Case(32, 1, 4000)
+PACED = Case(1, 1, 200, 0.01)
+CASES = (ALONE, Case(1, 10, 300), FULL, HEARD, Case(32, 10, 600), PACED)
+#: What the engines' own clients do too; nobody reads there.
+RAW = (ALONE, FULL)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One measurement. Times in milliseconds."""
+    """One measurement. Events and deliveries a second; milliseconds; CPU of the broker in µs for an event."""
 
     rate: float
-    ack: list[float]
-    delivered: list[float]
+    acknowledged: list[float]
+    deliveries: float = 0.0
+    delivered: tuple[float, ...] = ()
+    cpu: float = 0.0
 
 
-class Subscriber(asyncio.Protocol):
-    """Answers 204 to whatever comes, and notes when which event came."""
+async def measure(case: Case, folder: Path, engine: str) -> Result:
+    """A fresh broker, until everything is delivered."""
+    arrived: list[tuple[int, float]] = []
+    everything = asyncio.Event()
 
-    arrived: dict[bytes, float] = {}  # noqa: RUF012 - one subscriber a run
+    def heard(number: int, at: float) -> None:
+        arrived.append((number, at))
+        if len(arrived) == case.count * case.subscriptions:
+            everything.set()
 
-    def __init__(self) -> None:
-        self.data = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        while (end := self.data.find(b"\r\n\r\n")) >= 0:
-            head = self.data[:end].lower()
-            length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-            if len(self.data) < end + 4 + length:
-                return
-            self.data = self.data[end + 4 + length :]
-            self.arrived.setdefault(head.split(b"ce-id: ")[1].split(b"\r\n")[0], time.perf_counter())
-            self.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-
-@contextlib.contextmanager
-def broker(folder: Path, subscriber: int, subscriptions: int) -> Iterator[int]:
-    """Its port."""
-    command = [sys.executable, "-O", "-c", _BROKER, str(folder / "e.sqlite3"), str(subscriber), str(subscriptions)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout
-        yield int(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait()
+    async with subscriber(heard) as port:
+        with broker(folder, port, case.subscriptions, engine) as (front, process):
+            before = _cpu(process)
+            load = Load(case.count)
+            took = await load.run(front, case.publishers, case.pause)
+            if case.subscriptions:
+                await asyncio.wait_for(everything.wait(), _PATIENCE)
+            cpu = _cpu(process) - before
+    delivered = tuple((at - load.begun[number]) * 1000 for number, at in arrived)
+    rate = len(arrived) / (arrived[-1][1] - load.begun[0]) if arrived else 0.0
+    acknowledged = [seconds * 1000 for seconds in load.acknowledged]
+    return Result(case.count / took, acknowledged, rate, delivered, cpu / case.count * 1e6)
 
 
-async def publisher(port: int, name: int, count: int, pause: float, sent: dict[bytes, float], ack: list[float]) -> None:
-    """One connection, one event after another."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for number in range(count):
-        event_id = f"{name}-{number}".encode()
-        head = (
-            b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nce-specversion: 1.0\r\nce-type: com.example.bench\r\n"
-            b"ce-source: /bench\r\nContent-Type: application/json\r\nce-id: %b\r\nContent-Length: %d\r\n\r\n"
-        )
-        begun = sent[event_id] = time.perf_counter()
-        writer.write(head % (event_id, len(BODY)) + BODY)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        assert b" 202 " in answer, answer
-        length = int(answer.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        ack.append((time.perf_counter() - begun) * 1000)
-        if pause:
-            await asyncio.sleep(max(0.0, pause - (time.perf_counter() - begun)))
-    writer.close()
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
-async def measure(publishers: int, subscriptions: int, count: int, pause: float = 0.0) -> Result:
-    """`count` events in all; `pause`: seconds from one event of a publisher to its next."""
-    Subscriber.arrived = {}
-    server = await asyncio.get_running_loop().create_server(Subscriber, "127.0.0.1", 0)
-    sent: dict[bytes, float] = {}
-    ack: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        with broker(Path(folder), server.sockets[0].getsockname()[1], subscriptions) as port:
-            begun = time.perf_counter()
-            each = count // publishers
-            await asyncio.gather(*(publisher(port, n, each, pause, sent, ack) for n in range(publishers)))
-            rate = publishers * each / (time.perf_counter() - begun)
-            async with asyncio.timeout(120):
-                while len(Subscriber.arrived) < len(sent):  # noqa: ASYNC110 - nothing is measured any more
-                    await asyncio.sleep(0.05)
-        server.close()
-    delivered = [(at - sent[event_id]) * 1000 for event_id, at in Subscriber.arrived.items()]
-    return Result(rate, ack, delivered)
+async def measure_raw(case: Case, url: str) -> Result:
+    """The engine's own client."""
+    rate, times = await raw(url, f"raw-{uuid.uuid4().hex[:8]}", case.publishers, case.count)
+    return Result(rate, [seconds * 1000 for seconds in times])
 
 
-def redis(publishers: int, count: int) -> float | None:
-    """Appended to a stream a second, durably; None where Redis is not installed."""
-    if not shutil.which("redis-server") or not shutil.which("redis-benchmark"):
-        return None
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
-    with tempfile.TemporaryDirectory() as folder:
-        options = [
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-            "--save",
-            "",
-            "--dir",
-            folder,
-            "--bind",
-            "127.0.0.1",
-        ]
-        server = subprocess.Popen(["redis-server", "--port", port, *options], stdout=subprocess.DEVNULL)
-        try:
-            _until_it_listens(int(port))
-            asked = ["redis-benchmark", "-p", port, "-c", str(publishers), "-n", str(count), "--csv"]
-            done = subprocess.run(
-                [*asked, "xadd", "s", "*", "e", BODY.decode()], capture_output=True, text=True, check=True, timeout=120
-            )
-            return float(done.stdout.strip().splitlines()[-1].rsplit('",')[1].strip('"').split('"')[0])
-        finally:
-            server.terminate()
-            server.wait()
+def main() -> None:
+    """All cases, round by round; of each, the middle one by rate is written."""
+    loads = [os.getloadavg()[0]]
+    found: dict[tuple[Case, str], list[Result]] = {}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
+        servers = {kind: stack.enter_context(server(kind, folder / kind)) for kind in ("nats", "redis")}
+        urls = {kind: url for kind, url in servers.items() if url}
+        for number in range(ROUNDS):
+            for case in CASES:
+                _round(case, folder, urls, found)
+            loads.append(os.getloadavg()[0])
+            print(f"round {number + 1} of {ROUNDS}, load average {loads[-1]:.1f}", flush=True)
+        waited = _run(backlog(folder, BACKLOG)) if BACKLOG else None
+        loads.append(os.getloadavg()[0])
+    PAGE.write_text("\n".join([*_head(loads), *_goals(found), *_table(found), *_backlog(waited)]) + "\n")
+    print(PAGE.read_text())
 
 
-def _until_it_listens(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
+def _round(case: Case, folder: Path, urls: dict[str, str], found: dict[tuple[Case, str], list[Result]]) -> None:
+    for kind in ("sqlite", *urls):
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
+            url = f"{urls[kind]}/{uuid.uuid4().hex[:8]}" if kind in urls else ""
+            result = _run(measure(case, Path(fresh), url))
+        found.setdefault((case, kind), []).append(result)
+    if case in RAW:
+        for kind, url in urls.items():
+            found.setdefault((case, f"{kind} raw"), []).append(_run(measure_raw(case, url)))
+
+
+def _run(work: Coroutine[Any, Any, Found]) -> Found:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(work)
+
+
+_NAMES = {
+    "sqlite": "SQLite",
+    "nats": "NATS JetStream",
+    "nats raw": "nats-py without us",
+    "redis": "Redis Streams",
+    "redis raw": "redis-py without us",
+}
+
+
+def _middle(results: list[Result]) -> Result:
+    return sorted(results, key=lambda result: result.rate)[len(results) // 2]
+
+
+def _head(loads: list[float]) -> list[str]:
+    said = ", ".join(f"{load:.1f}" for load in loads)
+    return [
+        "# Events",
+        "",
+        f"Written by `python -m bench events`: {ROUNDS} alternating rounds, of each row the middle one by rate, on",
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores,",
+        "shared by the broker, the engines' servers, the publishers and the subscriber. Events of 1 kB; each",
+        "publisher has one connection, one event under way. SQLite: `synchronous=FULL`. Redis: `appendfsync always`.",
+        "nats-server writes to its file before it answers, and syncs that every two minutes: it promises less.",
+        "",
+        f"The load average at the start, after each round and at the end: {said}. The bench itself makes about 2",
+        "of it; what is above that, others took. The CPU of an event is what a load changes least.",
+        "",
+    ]
+
+
+def _goals(found: dict[tuple[Case, str], list[Result]]) -> list[str]:
+    def row(name: str, values: list[float], goal: str, best: float) -> str:
+        return f"| {name} | {goal} | {statistics.median(values):,.1f} | {best:,.1f} |"
+
+    rates = {case: [result.rate for result in found[case, "sqlite"]] for case in (FULL, HEARD)}
+    paced = [statistics.median(result.delivered) for result in found[PACED, "sqlite"]]
+    return [
+        "| SQLite, over HTTP | goal | middle | best |",
+        "|---|---:|---:|---:|",
+        row("acknowledged/s, 32 publishers, nobody subscribes", rates[FULL], "≥ 3,000", max(rates[FULL])),
+        row("acknowledged/s, 32 publishers, one subscriber", rates[HEARD], "≥ 3,000", max(rates[HEARD])),
+        row("ms to the subscriber at 100 events/s, p50", paced, "≤ 5", min(paced)),
+        "",
+    ]
+
+
+def _table(found: dict[tuple[Case, str], list[Result]]) -> list[str]:
+    lines = [
+        "Milliseconds are p50 / p99; CPU is the broker's, for an event and all its deliveries. Without a pace, the way",
+        "to many subscribers is mostly the queue in front of them. The engines' own clients only publish.",
+        "",
+        "| | log | acknowledged/s | ms to the acknowledgement | deliveries/s | ms to the subscriber | µs of CPU |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for case in CASES:
+        for kind, name in _NAMES.items():
+            if (case, kind) in found:
+                lines.append(f"| {case.name} | {name} | {_row(_middle(found[case, kind]))} |")
+    return [*lines, ""]
+
+
+def _row(result: Result) -> str:
+    delivered = (f"{result.deliveries:,.0f}", _spread(list(result.delivered))) if result.delivered else ("", "")
+    cpu = f"{result.cpu:,.0f}" if result.cpu else ""
+    return " | ".join((f"{result.rate:,.0f}", _spread(result.acknowledged), *delivered, cpu))
 
 
 def _spread(values: list[float]) -> str:
@@ -185,48 +210,20 @@ def _spread(values: list[float]) -> str:
     return f"{ordered[len(ordered) // 2]:.1f} / {ordered[int(len(ordered) * 0.99)]:.1f}"
 
 
-def main() -> None:
-    """All rows, round by round; the middle one of each is written."""
-    rows: list[tuple[str, int, int, int, float]] = [
-        ("1 publisher, 1 subscription", 1, 1, EVENTS // 4, 0.0),
-        ("32 publishers, 1 subscription", 32, 1, EVENTS, 0.0),
-        ("32 publishers, 10 subscriptions", 32, 10, EVENTS // 2, 0.0),
-        ("32 publishers, nobody subscribes", 32, 0, EVENTS, 0.0),
-        ("100 events/s, 1 subscription", 1, 1, 300, 0.01),
-    ]
+def _backlog(found: Backlog | None) -> list[str]:
+    if not found:
+        return []
     lines = [
-        "| | acknowledged/s | ms to the acknowledgement, p50 / p99 | ms to the subscriber, p50 / p99 | Redis, XADD/s |"
+        f"A backlog of {found.events:,} events in SQLite: published in batches of 200 while the subscription is",
+        "paused, then delivered one by one, up to 16 at a time. The broker's memory (USS) before the first event:",
+        f"{found.empty:.0f} MB.",
+        "",
+        "| tenth | published/s | MB | delivered/s | MB |",
+        "|---:|---:|---:|---:|---:|",
     ]
-    lines.append("| --- | --- | --- | --- | --- |")
-    facts = {}
-    for name, publishers, subscriptions, count, pause in rows:
-        results, peers = [], []
-        for _ in range(ROUNDS):
-            results.append(asyncio.run(_measured(publishers, subscriptions, count, pause)))
-            if not pause and (peer := redis(publishers, count)) is not None:
-                peers.append(peer)
-        middle = sorted(results, key=lambda result: result.rate)[len(results) // 2]
-        delivered = _spread(middle.delivered) if middle.delivered else "-"
-        peer_text = f"{statistics.median(peers):,.0f}" if peers else "-"
-        lines.append(f"| {name} | {middle.rate:,.0f} | {_spread(middle.ack)} | {delivered} | {peer_text} |")
-        facts[name] = round(middle.rate)
-        print(lines[-1], flush=True)
-    about = (
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores "
-        f"(load {os.getloadavg()[2]:.1f} in 15 minutes), {ROUNDS} rounds, the middle one by rate; 1 kB of "
-        "data, `synchronous=FULL`; Redis with `appendfsync always`. Publishers, subscriber and broker share the cores."
-    )
-    PAGE.write_text("# Events\n\nWritten by `python -m bench events`. " + about + "\n\n" + "\n".join(lines) + "\n")
-    print(json.dumps(facts))
-
-
-async def _measured(publishers: int, subscriptions: int, count: int, pause: float) -> Result:
-    if subscriptions:
-        return await measure(publishers, subscriptions, count, pause)
-    sent: dict[bytes, float] = {}
-    ack: list[float] = []
-    with tempfile.TemporaryDirectory() as folder, broker(Path(folder), 1, 0) as port:
-        begun = time.perf_counter()
-        each = count // publishers
-        await asyncio.gather(*(publisher(port, n, each, pause, sent, ack) for n in range(publishers)))
-        return Result(publishers * each / (time.perf_counter() - begun), ack, [])
+    rows = zip(found.published, found.filled, found.drained, found.emptied, strict=True)
+    for tenth, (published, filled, drained, emptied) in enumerate(rows, 1):
+        lines.append(f"| {tenth} | {published:,.0f} | {filled:.0f} | {drained:,.0f} | {emptied:.0f} |")
+    first, last = statistics.median(found.drained[:5]), statistics.median(found.drained[5:])
+    lines += ["", f"The second half was drained at {last / first:.0%} of the first half's rate (medians)."]
+    return lines
