@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 
-from workbench import ROOT, Site, wait_until
+import pytest
+from workbench import ROOT, Running, Site, wait_until
 
 
 def buy(port: int, customer: str) -> None:
@@ -32,11 +37,18 @@ def bookings(root: Path, customer: str) -> list[str]:
     return [visitor for (visitor,) in rows]
 
 
-def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(site: Site) -> None:
+@pytest.fixture
+def sample(site: Site) -> Site:
+    """A copy of the sample workspace, as a clone has it."""
     shutil.rmtree(site.root)
     for name in ("Procfile.d", "examples", ".ci"):
         shutil.copytree(ROOT / name, site.root / name, ignore=shutil.ignore_patterns("var", "__pycache__"))
     shutil.copy(ROOT / "stores.toml", site.root)
+    return site
+
+
+def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(sample: Site) -> None:
+    site = sample
     site.ok("up", "-d", "netshop", "reserve")
     port = site.process("netshop.web")["port"]
 
@@ -55,3 +67,62 @@ def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(site: Site) 
     for customer in ("Ann", "Ben"):
         (visitor,) = bookings(site.root, customer)
         assert visitor.startswith("order "), "delivered twice, booked once"
+
+
+def walk_through() -> list[tuple[str, str]]:
+    """Each command of docs/events.md, and what is to be seen after it."""
+    (block,) = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "events.md").read_text(encoding="utf-8"), re.DOTALL)
+    steps = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    return [(command, shown) for command, _, shown in (step.partition("\n") for step in steps)]
+
+
+@pytest.fixture
+def remote(sample: Site) -> Iterator[Running]:
+    """The sample's remote environment."""
+    process = subprocess.Popen(
+        [sys.executable, "examples/remote", "--port", "0"],
+        cwd=sample.root,
+        env=sample.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    running = Running(process)
+    sample.commands.append(running)
+    yield running
+    process.terminate()
+    running.wait()
+
+
+def test_an_order_at_the_remote_becomes_a_booking_here_as_the_walk_through_says(sample: Site, remote: Running) -> None:
+    found = re.search(r"127\.0\.0\.1:(\d+)", remote.wait_for("Ctrl-C ends it"))
+    assert found
+    sample.env |= {"STORES_REMOTE_CONNECT_TO": f"::127.0.0.1:{found[1]}"}
+    program = sample.folder / "stores"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
+    program.chmod(0o755)
+    sample.env["PATH"] = f"{sample.folder}{os.pathsep}{sample.env['PATH']}"
+    sample.ok("up", "-d", "reserve")
+    remote.wait_for("GET /v1/events?after=")  # what was there before is not ours: it has to listen first
+    wait_until(lambda: "ok: 0 events" in sample.ok("events", "show"), "the remote is well")
+    for command, shown in walk_through():
+        line = command.replace(":9443", f":{found[1]}")
+
+        def seen(line: str = line, shown: str = shown) -> bool:
+            done = subprocess.run(
+                ["bash", "-c", line],
+                cwd=sample.root,
+                env=sample.env,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            return done.returncode == 0 and shown.strip() in done.stdout
+
+        wait_until(seen, command)
+    assert len(bookings(sample.root, "Rita")) == 1
+    remote.process.terminate()
+    assert remote.wait() == 0
+    assert "Traceback" not in remote.text

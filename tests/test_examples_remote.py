@@ -156,6 +156,19 @@ def test_what_a_client_says_about_its_way_is_not_believed(remote):
     assert headers["Location"] == "https://netshop.remote.example.com/cart"
 
 
+def test_its_broker_takes_an_event_tells_of_it_and_says_what_is_no_event(remote):
+    host = "events.remote.example.com"
+    event = {"ce_specversion": "1.0", "ce_type": "com.example.x", "ce_source": "/t", "ce_id": "1"}
+    status, _, text = ask(
+        remote, host, "/v1/events", method="POST", body=b"{}", content_type="application/json", **event
+    )
+    assert (status, json.loads(text)["accepted"]) == (202, 1)
+    found = json.loads(ask(remote, host, "/v1/events?after=-1&type=com.example.*")[2])["events"]
+    assert [one["event"]["id"] for one in found] == ["1"]
+    assert ask(remote, host, "/v1/events", method="POST", body=b"{}")[0] in {400, 415}
+    assert ask(remote, host, "/healthz")[0] == 200
+
+
 def test_a_websocket_works_through_tls(remote):
     host = "reserve.remote.example.com"
     slots = json.loads(ask(remote, host, "/api/slots?free=1")[2])["slots"]

@@ -1,7 +1,7 @@
 """A sample remote environment, on this machine: `python examples/remote [--port 9443] [-- COMMAND ...]`.
 
-Stands for the shared development environment of a company: it runs account, organization and reserve with data of its
-own, below another domain, behind TLS with a CA of its own. It is no part of the workspace.
+Stands for the shared development environment of a company: it runs account, organization, reserve and an event broker
+with data of its own, below another domain, behind TLS with a CA of its own. It is no part of the workspace.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `common` a
 from remote.certificates import certificates
 from remote.command import Run
 from remote.environment import DOMAIN, RemoteServer, create_apps, urls
+from remote.events import Events
 
 PORT = 9443
 
@@ -34,8 +35,9 @@ def main() -> int:
     apps = create_apps(data_dir)
     files = certificates(data_dir, DOMAIN)
     log = data_dir / "requests.log" if command else None  # the terminal is the command's
+    broker = Events(data_dir / "events.sqlite3", DOMAIN)
     try:
-        server = _listen(options.port, lambda port: RemoteServer(port, apps, files, log))
+        server = _listen(options.port, lambda port: RemoteServer(port, apps, files, log, broker))
     except OSError as error:
         why = f"Port {options.port} on 127.0.0.1: {error.strerror}"
         print(f"{why}. Without --port a free one is taken.", file=sys.stderr)

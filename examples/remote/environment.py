@@ -20,7 +20,7 @@ from common.message import Request, Response, problem
 from common.server import Handler, Server
 from common.settings import Settings
 from common.siblings import Answer, Siblings
-from remote import api_gateway
+from remote import api_gateway, events
 from remote.certificates import Files
 
 DOMAIN = "remote.example.com"
@@ -87,9 +87,12 @@ class RemoteHandler(Handler):
 class RemoteServer(Server):
     """`log`: a file for the requests, where the terminal belongs to somebody else."""
 
-    def __init__(self, port: int, apps: Mapping[str, App], files: Files, log: Path | None) -> None:
+    def __init__(
+        self, port: int, apps: Mapping[str, App], files: Files, log: Path | None, broker: events.Events
+    ) -> None:
         self.apps = apps
-        self.sites = {**apps, api_gateway.HOST: api_gateway.ApiGateway(apps)}
+        self._broker = broker
+        self.sites = {**apps, api_gateway.HOST: api_gateway.ApiGateway(apps), events.HOST: broker}
         self._log = log.open("a", encoding="utf-8", buffering=1) if log else None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(files.leaf)
@@ -114,8 +117,8 @@ class RemoteServer(Server):
             self._log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def close_apps(self) -> None:
-        for app in self.apps.values():
-            app.close()
+        for closing in (*self.apps.values(), self._broker):
+            closing.close()
 
 
 def _note_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> int | None:
