@@ -23,7 +23,7 @@ import psutil
 
 from bench.events_backlog import Backlog, backlog
 from bench.events_engines import raw, server
-from bench.events_load import Load, broker, subscriber
+from bench.events_load import Load, Result, broker, subscriber
 from proxy_addons.event_loop import loop_factory
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -53,19 +53,8 @@ class Case:
 ALONE, FULL, HEARD = Case(1, 1, 1000), Case(32, 0, 6000), Case(32, 1, 4000)
 PACED = Case(1, 1, 200, 0.01)
 CASES = (ALONE, Case(1, 10, 300), FULL, HEARD, Case(32, 10, 600), PACED)
-#: What the engines' own clients do too; nobody reads there.
-RAW = (ALONE, FULL)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One measurement. Events and deliveries a second; milliseconds; CPU of the broker in µs for an event."""
-
-    rate: float
-    acknowledged: list[float]
-    deliveries: float = 0.0
-    delivered: tuple[float, ...] = ()
-    cpu: float = 0.0
+#: What the engines' own clients do too.
+RAW = (ALONE, FULL, HEARD)
 
 
 async def measure(case: Case, folder: Path, engine: str) -> Result:
@@ -97,12 +86,6 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def measure_raw(case: Case, url: str) -> Result:
-    """The engine's own client."""
-    rate, times = await raw(url, f"raw-{uuid.uuid4().hex[:8]}", case.publishers, case.count)
-    return Result(rate, [seconds * 1000 for seconds in times])
-
-
 def main() -> None:
     """All cases, round by round; of each, the middle one by rate is written."""
     loads = [os.getloadavg()[0]]
@@ -130,7 +113,9 @@ def _round(case: Case, folder: Path, urls: dict[str, str], found: dict[tuple[Cas
         found.setdefault((case, kind), []).append(result)
     if case in RAW:
         for kind, url in urls.items():
-            found.setdefault((case, f"{kind} raw"), []).append(_run(measure_raw(case, url)))
+            stream = f"raw-{uuid.uuid4().hex[:8]}"
+            result = _run(raw(url, stream, case.publishers, case.count, subscribed=bool(case.subscriptions)))
+            found.setdefault((case, f"{kind} raw"), []).append(result)
 
 
 def _run(work: Coroutine[Any, Any, Found]) -> Found:
@@ -187,7 +172,7 @@ def _goals(found: dict[tuple[Case, str], list[Result]]) -> list[str]:
 def _table(found: dict[tuple[Case, str], list[Result]]) -> list[str]:
     lines = [
         "Milliseconds are p50 / p99; CPU is the broker's, for an event and all its deliveries. Without a pace, the way",
-        "to many subscribers is mostly the queue in front of them. The engines' own clients only publish.",
+        "to many subscribers is mostly the queue in front of them.",
         "",
         "| | log | acknowledged/s | ms to the acknowledgement | deliveries/s | ms to the subscriber | µs of CPU |",
         "|---|---|---:|---:|---:|---:|---:|",

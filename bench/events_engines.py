@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import nats
+from nats.aio.msg import Msg
 from redis.asyncio import Redis
 
-from bench.events_load import BODY
+from bench.events_load import BODY, Result
 
 PROGRAMS = {"nats": "nats-server", "redis": "redis-server"}
 #: Appends one event, and returns once the engine has acknowledged it.
-Append = Callable[[], Awaitable[object]]
+Append = Callable[[bytes], Awaitable[object]]
 
 
 @contextlib.contextmanager
@@ -60,23 +61,37 @@ def _until_it_listens(port: int) -> None:
             return
 
 
-async def raw(url: str, stream: str, publishers: int, count: int) -> tuple[float, list[float]]:
-    """Appended a second by the engine's own client, a connection for each publisher; seconds to each answer."""
+async def raw(url: str, stream: str, publishers: int, count: int, *, subscribed: bool) -> Result:
+    """What the engine's own client does: a connection for each publisher, and one for a subscriber."""
     async with contextlib.AsyncExitStack() as stack:
-        connect = _nats if url.startswith("nats:") else _redis
+        connect, listen = (_nats, _hear_nats) if url.startswith("nats:") else (_redis, _hear_redis)
         appends = [await connect(url, stream, stack) for _ in range(publishers)]
-        left = iter(range(count))
-        times: list[float] = []
-        begun = time.perf_counter()
-        await asyncio.gather(*(_publish(append, left, times) for append in appends))
-        return count / (time.perf_counter() - begun), times
+        begun: list[float] = []
+        acknowledged: list[float] = []
+        arrived: list[tuple[int, float]] = []
+        everything = asyncio.Event()
+
+        def heard(data: bytes) -> None:
+            arrived.append((int(data), time.perf_counter()))
+            if len(arrived) == count:
+                everything.set()
+
+        if subscribed:
+            await listen(url, stream, stack, heard)
+        await asyncio.gather(*(_publish(append, count, begun, acknowledged) for append in appends))
+        rate = count / (time.perf_counter() - begun[0])
+        if subscribed:
+            await asyncio.wait_for(everything.wait(), 60)
+    delivered = tuple((at - begun[number]) * 1000 for number, at in arrived)
+    return Result(rate, acknowledged, count / (arrived[-1][1] - begun[0]) if arrived else 0.0, delivered)
 
 
-async def _publish(append: Append, left: Iterator[int], times: list[float]) -> None:
-    for _ in left:
-        begun = time.perf_counter()
-        await append()
-        times.append(time.perf_counter() - begun)
+async def _publish(append: Append, count: int, begun: list[float], acknowledged: list[float]) -> None:
+    while (number := len(begun)) < count:
+        at = time.perf_counter()
+        begun.append(at)
+        await append(b"%d" % number + b" " * (len(BODY) - len(str(number))))
+        acknowledged.append((time.perf_counter() - at) * 1000)
 
 
 async def _nats(url: str, stream: str, stack: contextlib.AsyncExitStack) -> Append:
@@ -84,11 +99,37 @@ async def _nats(url: str, stream: str, stack: contextlib.AsyncExitStack) -> Appe
     stack.push_async_callback(client.close)
     jet = client.jetstream()
     await jet.add_stream(name=stream, subjects=[stream])  # the same again is fine
-    return lambda: jet.publish(stream, BODY)
+    return lambda data: jet.publish(stream, data)
+
+
+async def _hear_nats(url: str, stream: str, stack: contextlib.AsyncExitStack, heard: Callable[[bytes], None]) -> None:
+    client = await nats.connect(url)
+    stack.push_async_callback(client.close)
+
+    async def take(message: Msg) -> None:
+        heard(message.data)
+
+    await client.jetstream().subscribe(stream, cb=take, ordered_consumer=True)
 
 
 async def _redis(url: str, stream: str, stack: contextlib.AsyncExitStack) -> Append:
     client = Redis.from_url(url)
     stack.push_async_callback(client.aclose)
     await client.ping()
-    return lambda: client.xadd(stream, {b"e": BODY})
+    return lambda data: client.xadd(stream, {b"e": data})
+
+
+async def _hear_redis(url: str, stream: str, stack: contextlib.AsyncExitStack, heard: Callable[[bytes], None]) -> None:
+    client = Redis.from_url(url)
+    stack.push_async_callback(client.aclose)
+
+    async def take() -> None:
+        after = b"0"
+        while True:
+            for _, entries in await client.xread({stream: after}, block=0) or []:
+                for _, fields in entries:
+                    heard(fields[b"e"])
+                after = entries[-1][0]
+
+    task = asyncio.create_task(take())
+    stack.callback(task.cancel)
