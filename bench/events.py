@@ -23,7 +23,7 @@ import psutil
 
 from bench.events_backlog import Backlog, backlog
 from bench.events_engines import raw, server
-from bench.events_load import Load, Result, broker, subscriber
+from bench.events_load import Load, Result, broker, subscribers
 from proxy_addons.event_loop import loop_factory
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -67,8 +67,8 @@ async def measure(case: Case, folder: Path, engine: str) -> Result:
         if len(arrived) == case.count * case.subscriptions:
             everything.set()
 
-    async with subscriber(heard) as port:
-        with broker(folder, port, case.subscriptions, engine) as (front, process):
+    async with subscribers(case.subscriptions, heard) as ports:
+        with broker(folder, ports, engine) as (front, process):
             before = _cpu(process)
             load = Load(case.count)
             took = await load.run(front, case.publishers, case.pause)
@@ -143,7 +143,7 @@ def _head(loads: list[float]) -> list[str]:
         "",
         f"Written by `python -m bench events`: {ROUNDS} alternating rounds, of each row the middle one by rate, on",
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores,",
-        "shared by the broker, the engines' servers, the publishers and the subscriber. Events of 1 kB; each",
+        "shared by the broker, the engines' servers, the publishers and the subscribers. Events of 1 kB; each",
         "publisher has one connection, one event under way. SQLite: `synchronous=FULL`. Redis: `appendfsync always`.",
         "nats-server writes to its file before it answers, and syncs that every two minutes: it promises less.",
         "",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.events_load import Load, broker, subscriber
+from bench.events_load import Load, broker, subscribers
 
 #: Events of one request: about 240 kB.
 _BATCH = 200
@@ -47,8 +47,8 @@ async def backlog(folder: Path, events: int) -> Backlog:
             if len(found.drained) == PARTS:
                 done.set()
 
-    async with subscriber(heard) as port:
-        with broker(folder, port, 1) as (front, process):
+    async with subscribers(1, heard) as ports:
+        with broker(folder, ports) as (front, process):
             found.empty = _mb(process)
             await _steer(front, "pause")
             for tenth in range(PARTS):

@@ -1,7 +1,7 @@
 """The broker that `bench.events` measures, a process of its own.
 
-``python -m bench.events_broker FILE PORT COUNT [URL]``: COUNT subscriptions all lead to the subscriber at PORT. It says
-its own port when it can be asked.
+``python -m bench.events_broker FILE PORTS [URL]``: a subscription for each of the ports, which have commas between
+them. It says its own port when it can be asked.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from proxy_addons.events.loopback import listen
 from proxy_addons.events.sender import Subscriber
 
 
-async def serve(file: str, port: str, count: str, engine: str = "") -> None:
+async def serve(file: str, ports: str, engine: str = "") -> None:
     """Until it is ended."""
     broker = await Broker.open(Path(file), Limits(), Surroundings(), engine)
     wish = Subscription(("**",), order="none", concurrency=16)
-    here = (("127.0.0.1", int(port)),)
-    await broker.follow([Subscriber(f"s{number}", wish, "localhost", here) for number in range(int(count))])
+    places = [("127.0.0.1", int(port)) for port in ports.split(",") if port]
+    await broker.follow([Subscriber(f"s{n}", wish, "localhost", (place,)) for n, place in enumerate(places)])
     listeners = listen(0)
     await HttpServer(broker.answer).serve(listeners)
     print(listeners[0].getsockname()[1], flush=True)

@@ -1,6 +1,6 @@
-"""Publishers, a subscriber and the broker's process, for `bench.events`.
+"""Publishers, subscribers and the broker's process, for `bench.events`.
 
-Publishers and the subscriber share one process and so one clock; they do as little as they can, for they share the
+Publishers and subscribers share one process and so one clock; they do as little as they can, for they share the
 cores with the broker.
 """
 
@@ -28,17 +28,16 @@ _EVENT = (
 
 
 @contextlib.contextmanager
-def broker(folder: Path, subscriber: int, subscriptions: int, engine: str = "") -> Iterator[tuple[int, psutil.Process]]:
-    """Its port, and its process."""
-    file = str(folder / "e.sqlite3")
-    command = [sys.executable, "-O", "-m", "bench.events_broker", file, str(subscriber), str(subscriptions), engine]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
-    try:
-        assert process.stdout
-        yield int(process.stdout.readline()), psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
+def broker(folder: Path, ports: list[int], engine: str = "") -> Iterator[tuple[int, psutil.Process]]:
+    """Its port, and its process. A subscription leads to each of the ports."""
+    file, places = str(folder / "e.sqlite3"), ",".join(map(str, ports))
+    command = [sys.executable, "-O", "-m", "bench.events_broker", file, places, engine]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        try:
+            assert process.stdout
+            yield int(process.stdout.readline()), psutil.Process(process.pid)
+        finally:
+            process.terminate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +90,15 @@ class Subscriber(Talk):
 
 
 @contextlib.asynccontextmanager
-async def subscriber(heard: Callable[[int, float], None]) -> AsyncIterator[int]:
-    """Its port."""
-    server = await asyncio.get_running_loop().create_server(lambda: Subscriber(heard), "127.0.0.1", 0)
+async def subscribers(count: int, heard: Callable[[int, float], None]) -> AsyncIterator[list[int]]:
+    """Their ports."""
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(lambda: Subscriber(heard), "127.0.0.1", 0) for _ in range(count)]
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield [server.sockets[0].getsockname()[1] for server in servers]
     finally:
-        server.close()
+        for server in servers:
+            server.close()
 
 
 class Load:
