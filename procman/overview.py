@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from procman import plans
+from procman.broker_health import BrokerHealth
 from procman.event_settings import shown
 from procman.paths import Paths
 from procman.setup_record import Setup, SetupRecords
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`costs` are by ``service.process``, ``gateway`` and ``stores`` (the supervisor); `due` are names of processes."""
+    """`costs` are by ``service.process``, ``gateway`` and ``stores`` (the supervisor); `due` are names of processes.
+
+    `events`: how the event broker is; None where it does not run.
+    """
 
     snapshot: Snapshot
     services: tuple[ServiceStatus, ...]
     costs: Mapping[str, Cost] = field(default_factory=dict)
     setups: Mapping[str, Setup] = field(default_factory=dict)
     due: frozenset[str] = frozenset()
+    events: BrokerHealth | None = None
 
     def cost(self, name: str) -> tuple[float, int] | None:
         """CPU percent and bytes of a process, or of a whole service; None where it does not run."""
@@ -43,9 +48,14 @@ class Overview:
         return () if found & own else tuple(sorted(found))
 
     def to_json(self) -> dict[str, Any]:
-        """The snapshot's JSON; processes, services, gateway and supervisor with ``cpu`` and ``memory``."""
+        """The snapshot's JSON; processes, services, gateway and supervisor with ``cpu`` and ``memory``.
+
+        ``events`` has the broker's settings with ``status`` (null: it does not run) and ``problems``.
+        """
         value = self.snapshot.to_json()
         value["events"]["engine"] = shown(self.snapshot.events.engine)
+        value["events"]["status"] = self.events.status if self.events else None
+        value["events"]["problems"] = self.events.problems if self.events else {}
         value["services"] = [self._service(service) for service in self.services]
         value["gateway"] |= self._costs("gateway")
         value["supervisor"] = {"pid": self.snapshot.pid, **self._costs("stores")}

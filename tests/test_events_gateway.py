@@ -63,6 +63,8 @@ def got(site: Site) -> list[str]:
 
 def test_an_event_waits_for_a_stopped_service_and_comes_when_it_is_ready(workspace: Site) -> None:
     workspace.ok("up", "-d", "gateway")
+    wait_until(lambda: workspace.status()["events"]["status"] == "ok", "the broker is well")
+    assert "events:" not in workspace.stores("status").stdout
     url = url_of(workspace)
     for number in range(3):
         send(url, id=f"o-{number}", type="com.example.order.placed", subject="k")
@@ -118,6 +120,10 @@ def test_a_broken_file_costs_the_events_and_nothing_else(workspace: Site) -> Non
         send(url_of(workspace))
     assert caught.value.code == 503
     assert f"mv {file}" in json.load(caught.value)["detail"]
+    assert workspace.status()["events"]["status"] == "unavailable"
+    (line,) = re.findall(r"^events: .*$", workspace.ok("status"), re.MULTILINE)
+    assert line.startswith("events: unavailable — ")
+    assert f"mv {file}" in line
     assert workspace.process("desk.web")["state"] == "ready"
 
 
@@ -138,6 +144,10 @@ def test_a_remote_whose_ca_is_missing_costs_the_remote_and_not_the_events(worksp
         assert "nowhere/ca.pem" in problem
         assert "[remote] ca in stores.toml" in problem
     assert workspace.ok("logs", "gateway").count("No events from the remote") == 1
+    told = workspace.status()["events"]
+    assert (told["status"], set(told["problems"])) == ("degraded", {"remote:receive", "remote:forward"})
+    (line,) = re.findall(r"^events: .*$", workspace.ok("status"), re.MULTILINE)  # one, though both ways say it
+    assert re.search(r"degraded — events\.remote\.example\.com is not reached: .*\(stores events show\)$", line)
 
 
 def test_another_engine_takes_effect_while_the_system_runs_and_is_waited_for(workspace: Site, tmp_path: Path) -> None:

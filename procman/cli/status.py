@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from procman import client, overview
+from procman import broker_health, client, overview
 from procman.cli import status_table
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
@@ -113,11 +113,11 @@ class View:
         """The whole picture of a snapshot. With `before` nothing is measured anew."""
         chosen = tuple(service for service in now.services if self._all or service.name in self._names)
         if before:
-            return Overview(now, chosen, before.costs, before.setups, before.due)
+            return Overview(now, chosen, before.costs, before.setups, before.due, before.events)
         costs = self._meter.measure(overview.mains(now))
         paths = self.place.paths
         setups, due = overview.setups(self.workspace, paths), overview.due(self.workspace, paths, now)
-        return Overview(now, chosen, costs, setups, due)
+        return Overview(now, chosen, costs, setups, due, broker_health.look(now) if self._all else None)
 
 
 def snapshot(place: Place) -> Snapshot:

@@ -34,6 +34,8 @@ def lines(overview: Overview) -> Iterator[str]:
         yield from _remarks(overview, service)
     yield ""
     yield _foot(overview)
+    if overview.events:
+        yield from overview.events.lines()
     yield from overview.snapshot.mistakes
 
 

@@ -142,8 +142,8 @@ class Broker:
             self._trimmed = now
             self._trimming = asyncio.create_task(self.trim())
 
-    async def health(self) -> dict[str, Any]:
-        """``ok``, or ``degraded`` with what is wrong."""
+    async def health(self, *, facts: bool = True) -> dict[str, Any]:
+        """``ok``, or ``degraded`` with what is wrong; `facts`: and what only the log knows, which may take its time."""
         problems = {
             lane.standing.name: lane.standing.ended or lane.sender.problem
             for lane in self.subscriptions.lanes.values()
@@ -153,11 +153,11 @@ class Broker:
             problems[RECEIVE] = self._receiving.problem
         if self.log.problem:
             problems["engine"] = self.log.problem
-        facts = {"broker": self.progress.broker_id, **await self.log.health()}
-        return {"status": "degraded" if problems else "ok", "last": self.log.last, **facts, "problems": problems}
+        known = {"broker": self.progress.broker_id, **(await self.log.health() if facts else {})}
+        return {"status": "degraded" if problems else "ok", "last": self.log.last, **known, "problems": problems}
 
-    async def _healthz(self, _: Request) -> Response:
-        return answer(await self.health())
+    async def _healthz(self, request: Request) -> Response:
+        return answer(await self.health(facts=request.query.get("facts") != "no"))
 
     async def _metrics(self, _: Request) -> Response:
         text = metrics.write(self.publishing.counts, self.subscriptions.lanes.values(), self.log.last)
