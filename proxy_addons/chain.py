@@ -23,6 +23,8 @@ from proxy_addons.hop_by_hop import HopByHop
 from proxy_addons.host_routing import HostRouting
 from proxy_addons.https_only import HttpsOnly
 from proxy_addons.idleness import Idleness
+from proxy_addons.inspection.inspection import Inspection
+from proxy_addons.inspection.steps import Arrival, Departure
 from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.issuer_site import IssuerSite
 from proxy_addons.loop_guard import LoopGuard
@@ -35,7 +37,7 @@ from proxy_addons.remote_guard import RemoteGuard
 from proxy_addons.reserved_path import ReservedPath
 from proxy_addons.route_header import RouteHeader
 from proxy_addons.starts import Starts
-from proxy_addons.streaming import Streaming
+from proxy_addons.streaming import Passing, Streaming
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tunnel_traffic import TunnelTraffic
 from proxy_addons.verdict import Verdict, Verdicts
@@ -55,19 +57,21 @@ def chain(
     state: Path,
     give_up: Callable[[HTTPFlow], None],
     onlooker: Onlooker,
+    inspection: Inspection,
     answer_timeout: float | None = None,
 ) -> list[Any]:
-    """The list. A crash in any of them answers the request instead of letting it pass."""
+    """The list. A crash in any of them answers the request instead of letting it pass; but not in the inspection."""
     starts = Starts(supervisor)
     choices = ChoiceFile(state / "authorizer.json")
     return [
-        fail_closed(addon)
+        addon if isinstance(addon, (Arrival, Departure)) else fail_closed(addon)
         for addon in (
             Streaming(),  # bodies pass as they come
             HostRouting(current),  # local, remote, page, or a stranger's that passes through
             ApiRouting(current),  # at the API gateway: by the path
             TunnelTraffic(onlooker),  # noted for who looks, where the front sees only a tunnel
             Verdict(verdicts),  # unless the front has found already that its service does not answer
+            Arrival(inspection),  # copied as it came, where somebody inspects its host
             ProxyPac(current),  # asked of the gateway itself, by browsers
             LoopGuard(),  # what comes round for ever ends here
             ReservedPath(current, supervisor, starts),  # the page's own button, script and events
@@ -87,5 +91,7 @@ def chain(
             Patience(give_up, answer_timeout),  # nobody waits for ever
             FallbackPage(current, supervisor),  # asked when no upstream answers
             RouteHeader(),  # says which way it came
+            Departure(inspection),  # copied as it goes
+            Passing(),  # messages, when all have seen them
         )
     ]

@@ -20,6 +20,7 @@ from proxy_addons.dashboard.door import Door
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
 from proxy_addons.idleness import Idleness, Use
+from proxy_addons.inspection.inspection import Inspection
 from proxy_addons.issuer.issuer import Issuer, Terms
 from proxy_addons.onlooker import Onlooker
 from proxy_addons.supervisor import Supervisor
@@ -75,13 +76,15 @@ class Gateway:
         self._events: Hosting | None = None
         #: What is behind the front: there a second after it.
         self._mitm: asyncio.Future[Mitm] = asyncio.get_running_loop().create_future()
+        self._inspection = Inspection(self._server)
         context = listening_context(lambda: self._authorities.authority)
         self._dashboard = Door(self._current, self._make_dashboard)
         takes = self._dashboard.takes
         self._adviser = Adviser(self._current, self._supervisor)
-        self._front = Front(
-            self._current, self._server, self._verdicts, context, place.answer_timeout, takes, self._adviser.advise
-        )
+        advise, watched = self._adviser.advise, self._inspection.watched.name_for
+        about = (self._current, self._server, self._verdicts, context, place.answer_timeout)
+        self._front = Front(*about, takes, advise, watched)
+        self._inspection.listeners.add(self._front.view_changed)
 
     def stop(self) -> None:
         """Asks it to end; for a signal handler."""
@@ -124,8 +127,9 @@ class Gateway:
         await mitm.run()
 
     def _chain(self, module: Any, give_up: Callable[[HTTPFlow], None]) -> list[Any]:
-        about = (self._current, self._supervisor, self._verdicts, self._idleness, self._issuer)
-        steps: list[Any] = module.chain(*about, self._place.state, give_up, self._onlooker, self._place.answer_timeout)
+        about = (self._current, self._supervisor, self._verdicts, self._idleness, self._issuer, self._place.state)
+        watching = (self._onlooker, self._inspection)
+        steps: list[Any] = module.chain(*about, give_up, *watching, self._place.answer_timeout)
         return steps
 
     def _make_dashboard(self) -> Dashboard:
@@ -140,6 +144,8 @@ class Gateway:
             self._front.watch,
             self._onlooker,
             lambda: self._events,
+            self._inspection,
+            self._front.ask_mitmproxy,
         )
         return Dashboard(around)
 
@@ -169,6 +175,7 @@ class Gateway:
         """Accepts no more, waits until no request runs, or `GRACE` is over, and closes what clients hold open."""
         self._front.stop_accepting()
         self._dashboard.close()
+        self._inspection.close()
         mitm = self._mitm.result() if self._mitm.done() else None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE):

@@ -21,6 +21,10 @@ class Streaming:
         if flow.response is not None and flow.response.raw_content is None:
             flow.response.stream = True
 
+
+class Passing:
+    """Forgets what a connection of messages has carried: last of all, so that every addon has seen it."""
+
     def websocket_message(self, flow: HTTPFlow) -> None:
         """The message is on its way when this returns; mitmproxy would keep them all until the socket closes."""
         if flow.websocket is not None:

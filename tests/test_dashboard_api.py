@@ -135,7 +135,7 @@ def test_all_logs_are_followed_the_gateways_too(page: Page) -> None:
         ("/api/v1/logs?limit=many", "limit: 'many' is not an integer"),
         ("/api/v1/logs?before=%3F", "before: that is no cursor of a page"),
         ("/api/v1/logs?lines=3", "lines: there is no such parameter here; there is: targets, limit, before, q"),
-        ("/api/v1/stream?topics=gossip", "topics[0]: 'gossip' is none of events, findings, logs, "),
+        ("/api/v1/stream?topics=gossip", "topics[0]: 'gossip' is none of events, findings, inspection, logs, "),
     ],
 )
 def test_a_wrong_argument_is_named(page: Page, path: str, said: str) -> None:

@@ -14,6 +14,8 @@ from proxy_addons.dashboard.events import Events
 from proxy_addons.dashboard.findings import Doctor
 from proxy_addons.dashboard.guard import Guard
 from proxy_addons.dashboard.identities import Identities
+from proxy_addons.dashboard.inspecting import Inspecting
+from proxy_addons.dashboard.inspection_rows import FILTER, INSPECTED
 from proxy_addons.dashboard.logs import SEARCH, TARGETS, Logs
 from proxy_addons.dashboard.message import Request, Response
 from proxy_addons.dashboard.metrics import Metrics
@@ -24,6 +26,7 @@ from proxy_addons.dashboard.stream import Stream
 from proxy_addons.dashboard.timeline import Timeline
 from proxy_addons.dashboard.traffic import Traffic, Watch
 from proxy_addons.dashboard.visitor import Visitor
+from proxy_addons.inspection.inspection import Inspection
 from proxy_addons.onlooker import Onlooker
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.view import Current
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from proxy_addons.events.hosting import Hosting
     from proxy_addons.front.exchange import Asker
     from proxy_addons.front.exchange import Request as FrontRequest
+    from proxy_addons.inspection.replay import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Surroundings:
     """What the dashboard shows and steers.
 
     `state`: the gateway's folder, where the token is kept; `logs`: the supervisor's; `watch`: the front's;
-    `onlooker`: what the addons know of us; `hosting`: the event broker, once it is loaded.
+    `onlooker`: what the addons know of us; `hosting`: the event broker, once it is loaded; `ask`: the way to
+    mitmproxy, for a request that is sent again.
     """
 
     current: Current
@@ -49,6 +54,8 @@ class Surroundings:
     watch: Watch
     onlooker: Onlooker
     hosting: Callable[[], Hosting | None]
+    inspection: Inspection
+    ask: Ask
 
 
 class Dashboard:
@@ -65,6 +72,7 @@ class Dashboard:
         services, doctor = Services(current, around.supervisor), Doctor(current)
         logs = Logs(current, around.supervisor, around.logs)
         traffic, events = Traffic(current, around.watch, around.onlooker), Events(around.hosting)
+        inspecting = Inspecting(around.inspection, current, around.ask)
         topics = {
             "services": services.follow,
             "metrics": Metrics(current).follow,
@@ -73,11 +81,12 @@ class Dashboard:
             "traffic": traffic.follow,
             "events": events.follow,
             "findings": doctor.follow,
+            "inspection": inspecting.follow,
         }
-        stream = Stream(topics, {"targets": TARGETS, "q": SEARCH})
+        stream = Stream(topics, {"targets": TARGETS, "q": SEARCH, "inspected": INSPECTED, "filter": FILTER})
         admission = Admission(sessions, lambda: openapi.document(self.api.operations))
         identities = Identities(current, around.state / "authorizer.json")
-        parts = (admission, services, logs, traffic, events, identities, doctor, stream)
+        parts = (admission, services, logs, traffic, events, identities, doctor, inspecting, stream)
         self.api = Api(self._guard, [row for part in parts for row in part.operations()])
 
     def visit(self, request: FrontRequest, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`

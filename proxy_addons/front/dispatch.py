@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from proxy_addons.front.slow_path import SlowPath
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+#: The name by which it is inspected, or None.
+Watched = Callable[[Decision], str | None]
 
 #: RFC 9110, section 9.2.2: what may be sent again when nobody knows whether it arrived.
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
@@ -37,23 +39,31 @@ _MOST_PLACES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where requests for one host go, and what they are told there about a client."""
+    """Where requests for one host go, and what they are told there about a client. `watched`: it is inspected."""
 
     pool: Pool
     addresses: tuple[Address, ...]
     told: Told
     service: str
+    watched: bool
 
 
 class Dispatch:
     """What askers ask (`exchange.Front`)."""
 
     def __init__(
-        self, current: Current, slow_path: SlowPath, clock: Clock, patience: float, refusals: Refusals | None = None
+        self,
+        current: Current,
+        slow_path: SlowPath,
+        clock: Clock,
+        patience: float,
+        refusals: Refusals | None = None,
+        watched: Watched = lambda _: None,
     ) -> None:
-        """`patience`: seconds for a service's answer to begin."""
+        """`patience`: seconds for a service's answer to begin. `watched`: by which name a request is inspected."""
         self._current = current
         self._refusals = refusals
+        self._watched = watched
         self._slow_path = slow_path
         self._turns = slow_path.turns
         self._clock = clock
@@ -74,7 +84,9 @@ class Dispatch:
     def ask(self, request: Request, asker: Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """Has `request` answered: see `exchange`."""
         place = self._place(request)
-        if place is None or place.service in self._current.falling_asleep:
+        # gRPC goes straight in any case: mitmproxy's side speaks HTTP/1.1, which its servers do not
+        watched = place is not None and place.watched and not (request.method == b"POST" and is_call(request))
+        if place is None or watched or place.service in self._current.falling_asleep:
             self._slow_path.ask(request, asker, data, ended)
             return
         try:
@@ -120,7 +132,7 @@ class Dispatch:
         if pool is None:
             pool = self._pools[decision.upstreams] = Pool(self._clock, self._refusals)
         name = decision.service.name if decision.service is not None else ""
-        return Place(pool, decision.upstreams, Told(address, site), name)
+        return Place(pool, decision.upstreams, Told(address, site), name, self._watched(decision) is not None)
 
     def _calls_to(self, place: Place) -> Calls:
         calls = self._calls.get(place.addresses)

@@ -12,7 +12,7 @@ from proxy_addons.decision import LOCAL_ANSWER
 from proxy_addons.front import exchange
 from proxy_addons.front.clients import Clients
 from proxy_addons.front.clock import Clock
-from proxy_addons.front.dispatch import Dispatch
+from proxy_addons.front.dispatch import Dispatch, Watched
 from proxy_addons.front.door import Door
 from proxy_addons.front.overhearing import Advise, Refusals
 from proxy_addons.front.slow_path import SlowPath, Takes, nobody_takes
@@ -41,16 +41,17 @@ class Front:
         answer_timeout: float | None = None,
         takes: Takes = nobody_takes,
         advise: Advise = lambda _, __: None,
+        watched: Watched = lambda _: None,
     ) -> None:
         """`server` waits for mitmproxy's. `context`: for TLS. `answer_timeout`: seconds, instead of the default.
 
         `takes`: is asked before mitmproxy is, and may answer itself. `advise`: is told what a service has to set, so
-        that it knows its host.
+        that it knows its host. `watched`: by which name what was decided about is inspected.
         """
         patience = answer_timeout or LOCAL_ANSWER
         self._clock = Clock(asyncio.get_running_loop(), min(_TICK, patience / _TICKS_IN_PATIENCE))
         self._slow_path = SlowPath(server, verdicts, self._clock, takes)
-        self._dispatch = Dispatch(current, self._slow_path, self._clock, patience, Refusals(current, advise))
+        self._dispatch = Dispatch(current, self._slow_path, self._clock, patience, Refusals(current, advise), watched)
         self._clients = Clients(self._dispatch, self._clock)
         self._door = Door(self._clients, context)
         self._last_call: asyncio.TimerHandle | None = None
@@ -78,6 +79,10 @@ class Front:
     def watch(self, watching: Callable[[exchange.Front], exchange.Front] | None) -> None:
         """Every request is asked through what `watching` makes of the dispatch; None: straight again, as if never."""
         self._clients.front = watching(self._dispatch) if watching is not None else self._dispatch
+
+    def ask_mitmproxy(self, request: exchange.Request, asker: exchange.Asker, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Front.ask`
+        """Has `request` answered, but never straight by its service."""
+        self._slow_path.ask(request, asker, data, ended)
 
     def use_of(self, port: int) -> tuple[int, bool]:
         """How many requests the service on a local port has had straight from here, and whether one is open."""

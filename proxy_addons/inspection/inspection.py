@@ -23,7 +23,7 @@ class Inspection:
 
     def __init__(self, ready: Callable[[], Awaitable[Any]], clock: Callable[[], float] = time.monotonic) -> None:
         """`ready` waits for mitmproxy."""
-        self._ready = ready
+        self.ready = ready
         self._clock = clock
         self.watched = Watched(clock)
         #: None until something is inspected, and again when what it recorded is forgotten.
@@ -41,7 +41,7 @@ class Inspection:
     async def turn_on(self, names: Iterable[str], seconds: float = USUAL) -> None:
         """From the next request. Raises ``ValueError`` for too many names."""
         if self.recorder is None:
-            await self._ready()
+            await self.ready()
             modules = [await imported(f"proxy_addons.inspection.{name}") for name in ("recorder", "store")]
             if self.recorder is None:  # somebody else may have been faster meanwhile
                 self.recorder = modules[0].Recorder(self.watched, modules[1].Store())

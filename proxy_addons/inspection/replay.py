@@ -52,13 +52,13 @@ class Replay:
     """`ask` is the front's way to mitmproxy."""
 
     def __init__(self, recorder: Recorder, ask: Ask) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._ask = ask
         self._running: set[_Nobody] = set()
 
     async def send(self, record: Record, edit: Edit) -> Record | None:
         """Returns the new record once it has its answer, or `PATIENCE` is over. Raises `ReplayError`."""
-        word, heard = self._recorder.expect_replay(record.flow.id)
+        word, heard = self.recorder.expect_replay(record.flow.id)
         try:
             request, body = _made(record, edit, word)
             nobody = _Nobody()
@@ -68,8 +68,8 @@ class Replay:
             asyncio.get_running_loop().call_later(_LONGEST, nobody.leave)
             await asyncio.wait({nobody.ended}, timeout=PATIENCE)
         finally:
-            self._recorder.forget_replay(word)
-        return self._recorder.store.get(heard[0]) if heard else None
+            self.recorder.forget_replay(word)
+        return self.recorder.store.get(heard[0]) if heard else None
 
 
 class _Nobody:
