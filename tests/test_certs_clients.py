@@ -46,14 +46,23 @@ needs = {
 }
 
 
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Listeners on ::1 and 127.0.0.1 with one number, which others may take in between: then with another one."""
+    while True:
+        six = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        try:
+            return six, socket.create_server(("127.0.0.1", six.getsockname()[1]))
+        except OSError:
+            six.close()
+
+
 class Server:
     """Answers each TLS connection with one short HTTP response, and remembers what was negotiated."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
-        self._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self._listener, self._listener4 = _pair()
         self.port: int = self._listener.getsockname()[1]
-        self._listener4 = socket.create_server(("127.0.0.1", self.port))
         self._threads = [
             threading.Thread(target=self._accept, args=(listener,)) for listener in (self._listener, self._listener4)
         ]
