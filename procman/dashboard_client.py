@@ -6,7 +6,8 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,6 +41,34 @@ class DashboardClient:
 
     def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The answer's JSON. Raises `StoresError` with the dashboard's own words where it refuses."""
+        with self._asked(method, path, query, body) as answer:
+            return _told(answer.status, answer.read())
+
+    def file(self, path: str, query: Mapping[str, Any]) -> bytes:
+        """What is no JSON: an export. Raises `StoresError` as `ask` does."""
+        with self._asked("GET", path, query) as answer:
+            data = answer.read()
+            if answer.status != http.HTTPStatus.OK:
+                _told(answer.status, data)
+            return data
+
+    def follow(self, query: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """The stream's events as they come, name and data, until the gateway ends. Raises `StoresError`."""
+        with self._asked("GET", "/stream", query) as answer:
+            if answer.status != http.HTTPStatus.OK:
+                _told(answer.status, answer.read())
+            event = ""
+            for line in answer:
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":
+                    yield event, json.loads(value)
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any = None
+    ) -> Iterator[http.client.HTTPResponse]:
         port = self._snapshot.gateway.http
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
         fields = {
@@ -50,15 +79,14 @@ class DashboardClient:
         target = f"/api/v1{path}?{urlencode(query)}" if query else f"/api/v1{path}"
         try:
             connection.request(method, target, None if body is None else json.dumps(body), fields)
-            answer = connection.getresponse()
-            data = answer.read()
+            with connection.getresponse() as answer:
+                yield answer
         except (OSError, http.client.HTTPException) as error:
             raise StoresError(
                 f"The gateway does not answer on port {port}: {error}", "stores status; stores logs gateway"
             ) from error
         finally:
             connection.close()
-        return _told(answer.status, data)
 
     def url(self) -> str:
         """The page's, without its ticket: by https where this machine knows the name and trusts the certificate."""

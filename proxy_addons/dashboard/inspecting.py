@@ -74,7 +74,7 @@ class Inspecting:
         try:
             await self._inspection.turn_on(request.values["targets"], request.values.get("seconds", USUAL))
         except ValueError as error:
-            raise RefusalError(409, str(error), hint="Turn one off on the page: stores open") from error
+            raise RefusalError(409, str(error), hint="Turn one off: stores inspect --off NAME") from error
         return await self._state()
 
     async def _off(self, request: Request) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class Inspecting:
         number = request.values["id"]
         record = store.get(number) if store is not None else None
         if record is None:
-            raise RefusalError(404, f"There is no request {number}, or no longer", hint="See the page: stores open")
+            raise RefusalError(404, f"There is no request {number}, or no longer", hint="List them: stores inspect")
         return record
 
     async def _filter(self, request: Request) -> Filter | None:

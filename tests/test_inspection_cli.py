@@ -1,0 +1,81 @@
+"""`stores inspect`: what somebody types, and what he sees."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from workbench import Site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("site"))
+    made.service("shop", "web: exec python3 -m http.server $PORT\n")
+    try:
+        made.ok("up", "-d")
+        yield made
+    finally:
+        made.stores("down")
+        made.end()
+
+
+def visit(site: Site, path: str, **headers: str) -> None:
+    port = site.status()["gateway"]["http"]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={"Host": f"shop.localhost:{port}", **headers})
+    connection.getresponse().read()
+    connection.close()
+
+
+def listed(site: Site) -> Any:
+    return json.loads(site.ok("inspect", "--json"))
+
+
+def test_requests_are_shown_as_they_come_and_one_by_one_afterwards(site: Site) -> None:
+    following = site.begin("inspect", "shop", "--filter", "~u wanted", "--for", "10m")
+    try:
+        following.wait_for("shop: recorded until")
+        visit(site, "/other")
+        visit(site, "/wanted?token=abc", Authorization="Bearer s3cr3t")
+        text = following.wait_for("/wanted?token=***")
+        assert "404" in text
+        assert "/other" not in text
+        newest = listed(site)["newest"][-1]
+        assert [one["path"] for one in listed(site)["newest"]] == ["/other", "/wanted?token=***"]
+        shown = site.ok("inspect", "show", newest["id"])
+        assert shown.startswith("GET http://shop.localhost")
+        assert "Authorization: Bearer ***" in shown
+        assert "404 File not found" in shown
+        assert "s3cr3t" in site.ok("inspect", "show", newest["id"], "--secrets")
+        assert site.ok("inspect", "show", newest["id"], "--curl").startswith("curl ")
+        assert json.loads(site.ok("inspect", "show", newest["id"], "--har"))["log"]["entries"]
+        assert f"(sent again: {newest['id']})" in site.ok("inspect", "replay", newest["id"])
+        site.ok("inspect", "--off")
+        following.wait_for("recorded no longer")
+        assert following.wait() == 0
+        assert listed(site)["targets"] == []
+    finally:
+        following.end()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nobody"], "no service and no host nobody"),
+        (["shop", "--filter", "~c abc"], "'~c abc' is not understood"),
+        (["shop", "--for", "soon"], '"soon" is not a length of time'),
+        (["shop", "--for", "30h"], "a second to a day"),
+        (["show", "x"], "the number of one request"),
+        (["show", "4711"], "There is no request 4711"),
+        (["shop", "--curl"], "for one request"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(site: Site, arguments: list[str], said: str) -> None:
+    done = site.stores("inspect", *arguments)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
