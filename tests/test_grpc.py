@@ -13,6 +13,7 @@ from grpclib.encoding.base import CodecBase
 from grpclib.metadata import Deadline
 from grpclib.server import Server
 
+from procman import dashboard_token
 from tests.gateway_world import free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
@@ -152,6 +153,24 @@ async def test_a_call_is_answered_with_its_metadata_before_and_after(both):
     assert stream.trailing_metadata["took"] == "1ms"
     assert (stock.metadata["tenant"], stock.metadata["key-bin"]) == ("tokyo", b"\x00\xff")
     assert stock.metadata["x-forwarded-proto"] == "https"
+
+
+async def test_calls_go_straight_where_their_host_is_inspected(world, both):
+    _, client, _ = both
+
+    def turn(verb):
+        world.get("stores.localhost")  # the token is made with the dashboard
+        token = dashboard_token.kept(world.folder / "gateway")
+        fields = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = f"/api/v1/inspection/{verb}"
+        answer = world.get("stores.localhost", url, method="POST", headers=fields, body=b'{"targets": ["stock"]}')
+        return [one["name"] for one in answer.json["targets"]]
+
+    assert await asyncio.to_thread(turn, "on") == ["stock"]
+    try:
+        assert await ask(client, "Upper", b"tea") == [b"TEA"]
+    finally:
+        assert await asyncio.to_thread(turn, "off") == []
 
 
 async def test_an_error_comes_with_its_code_and_its_words(both):
