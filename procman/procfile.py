@@ -14,28 +14,20 @@ honcho drops lines that it does not understand; here each of them is a mistake, 
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 
-from procman import api_route, span, subscription
+from procman import service_settings
 from procman.mistake import Mistake, MistakesError
-from procman.service import LAST_PORT, PROCESS_NAME, RESERVED_NAMES, SERVICE_NAME, Process, Ready, Service
+from procman.service import PROCESS_NAME, RESERVED_NAMES, SERVICE_NAME, Process, Service
 from procman.table import Table
 
 DEFAULT_COMMAND = "make dev"
-RESTART_POLICIES = ("always", "on-failure", "never")
-STARTS = ("manual", "on-request")
 
 _OPEN, _CLOSE = "# /// stores", "# ///"
 _LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+):\s*(?P<command>\S.*)")
 _NEARLY = re.compile(r"\s*(?P<name>[\w.-]+)\s*:\s*(?P<command>\S.*)?")
-#: RFC 9110, section 8.3.1, without parameters; ``text/*`` are all of a kind.
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/(?:\*|[A-Za-z0-9!#$&^_.+-]+)")
-_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 
 
 def parse(text: str, file: Path, *, root: Path, repos: Path, remote_domain: str) -> Service:
@@ -57,7 +49,7 @@ def parse(text: str, file: Path, *, root: Path, repos: Path, remote_domain: str)
         table = Table.parse(inner, shown, offset=start + 1)
     except MistakesError as error:
         raise MistakesError(*mistakes, *error.mistakes) from error
-    service = _service(table, name, file, processes, root, repos, remote_domain)
+    service = service_settings.read(table, name, file, processes, root, repos, remote_domain)
     table.close()
     mistakes += table.mistakes
     if mistakes:
@@ -120,133 +112,3 @@ def _mend(line: str) -> str:
     if nearly and PROCESS_NAME.fullmatch(nearly["name"]):
         return f"Write it as: {nearly['name']}: {nearly['command']}"
     return "Write it as  name: command  with letters, digits, - and _ in the name, or begin a comment with #"
-
-
-def _service(
-    table: Table, name: str, file: Path, processes: tuple[Process, ...], root: Path, repos: Path, remote_domain: str
-) -> Service:
-    directory = table.take("dir", str, "")
-    return Service(
-        name=name,
-        file=file,
-        dir=(root / Path(directory).expanduser()).resolve() if directory else (repos / name).resolve(),
-        processes=processes,
-        hosts=_hosts(table, name),
-        description=table.take("description", str, ""),
-        repo=table.take("repo", str, ""),
-        port=_port(table),
-        remote=_remote(table, name, remote_domain),
-        ready=_ready(table),
-        ready_timeout=table.take("ready_timeout", float, 60.0, _positive),
-        needs=table.texts("needs", ()),
-        grace=table.take("grace", float, 5.0, _positive),
-        stop_signal=table.take("stop_signal", str, "SIGTERM", _signal),
-        restart=table.take("restart", str, "on-failure", _policy),
-        env=_env(table.table("env")),
-        env_file=_env_file(table),
-        setup=table.take("setup", str, "make setup"),
-        terminal=table.take("terminal", bool, False),
-        dir_set=bool(directory),
-        start=table.take("start", str, "manual", _one_of(STARTS)),
-        idle=_idle(table),
-        writes=table.take("writes", str, "allow", _one_of(("allow", "deny"))),
-        rewrite_body=_rewrite_body(table),
-        subscription=subscription.read(table),
-        api=api_route.read(table, name),
-    )
-
-
-def _hosts(table: Table, name: str) -> tuple[str, ...]:
-    hosts = table.texts("hosts", (name,))
-    for host in hosts:
-        if not _HOST.fullmatch(host):
-            table.wrong("hosts", f'"{host}" is not a host', f'Names under the domain, as: ["{name}", "*.{name}"]')
-        elif host.removeprefix("*.") in RESERVED_NAMES:
-            table.wrong("hosts", f'"{host}" is a name that the tool itself uses', "Choose another one.")
-    return tuple(dict.fromkeys(hosts))
-
-
-def _port(table: Table) -> int | None:
-    port = table.take(
-        "port", int, 0, lambda port: "" if 0 < port <= LAST_PORT else f"{port} is not a port (1 to 65535)"
-    )
-    return port or None
-
-
-def _remote(table: Table, name: str, remote_domain: str) -> str | None:
-    default = f"https://{name}.{remote_domain}" if remote_domain else ""
-    value = table.any("remote", default)
-    if value is False or value == "":
-        return None
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
-        example = default or f"https://{name}.remote.example.com"
-        table.wrong("remote", "remote must be an origin, or false", f'For example: remote = "{example}"')
-        return None
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _ready(table: Table) -> Ready:
-    value = table.any("ready", {})
-    if isinstance(value, str) and value.startswith("/"):
-        return Ready(path=value)
-    if isinstance(value, dict) and set(value) == {"log"} and isinstance(value["log"], str):
-        try:
-            re.compile(value["log"])
-        except re.error as error:
-            table.wrong("ready", f"not a regular expression: {error}", 'For example: ready = { log = "Listening on" }')
-        return Ready(log=value["log"])
-    if value != {}:
-        table.wrong("ready", "not a way to be ready", 'Write ready = "/healthz" or ready = { log = "Listening on" }')
-    return Ready()
-
-
-def _positive(value: float) -> str:
-    return "" if value > 0 else f"{value:g} s is not a time to wait"
-
-
-def _signal(value: str) -> str:
-    return "" if value in signal.Signals.__members__ else f'"{value}" is not a signal'
-
-
-def _policy(value: str) -> str:
-    return "" if value in RESTART_POLICIES else f'"{value}" is not one of {", ".join(RESTART_POLICIES)}'
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    return lambda value: "" if value in words else f'"{value}" is not one of {", ".join(words)}'
-
-
-def _idle(table: Table) -> float:
-    value = table.take("idle", str, "")
-    try:
-        return span.seconds(value) if value else 0.0
-    except ValueError as error:
-        table.wrong("idle", str(error), 'For example: idle = "15m"')
-        return 0.0
-
-
-def _rewrite_body(table: Table) -> tuple[str, ...]:
-    types = table.texts("rewrite_body", ())
-    for media_type in types:
-        if not _MEDIA_TYPE.fullmatch(media_type):
-            problem = f'"{media_type}" is not a media type'
-            table.wrong("rewrite_body", problem, 'For example: rewrite_body = ["text/html"]')
-    return tuple(media_type.lower() for media_type in types)
-
-
-def _env(table: Table) -> dict[str, str]:
-    values = {key: table.any(key) for key in table.keys()}
-    for key, value in values.items():
-        if not isinstance(value, str):
-            table.wrong(
-                key, f"{key} must be text: the environment knows nothing else", f'Write it as: {key} = "{value}"'
-            )
-    return {key: str(value) for key, value in values.items()}
-
-
-def _env_file(table: Table) -> tuple[str, ...] | None:
-    value = table.any("env_file")
-    if value is None or isinstance(value, str):
-        return (value,) if value else None
-    return table.texts("env_file", ())

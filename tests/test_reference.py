@@ -20,7 +20,7 @@ def document(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", sorted(keys("procfile") | keys("api_route")))
+@pytest.mark.parametrize("key", sorted(keys("service_settings") | keys("api_route")))
 def test_each_key_of_a_services_file_stands_in_its_reference(key: str) -> None:
     assert f"`{key}`" in document("services.md")
 
