@@ -21,6 +21,8 @@ ALGORITHMS = ("ES256", "RS256")
 PRESETS = ("gcp-apigateway", "iap", "cloudflare-access", "kong")
 #: What becomes of a bearer token that is not ours: 401, as if it were not there, or the identity of that name.
 UNKNOWN_TOKEN = ("deny", "ignore")
+#: Seconds. No token lives longer: for so long a verifier must know the key that signed it, also after new ones.
+LONGEST_TTL = 30 * 86400.0
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 _FIELD = re.compile(r"\{[A-Za-z0-9_.-]+\}")
@@ -85,7 +87,7 @@ def read(table: Table) -> AuthorizerSettings:
         issuer=table.take("issuer", str, "", _origin).rstrip("/"),
         audience=table.take("audience", str, ""),
         alg=table.take("alg", str, "ES256", _one_of(ALGORITHMS)),
-        ttl=_span(table, "ttl", "1h"),
+        ttl=_ttl(table),
         headers=_templates(table.table("headers")) if "headers" in table.values else None,
         preset=table.take("preset", str, "", lambda value: _one_of(PRESETS)(value) if value else ""),
         url=table.take("url", str, "", _url),
@@ -123,6 +125,14 @@ def unclear(
 
 def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
     return lambda value: "" if value in words else f'"{value}" is not one of {", ".join(words)}'
+
+
+def _ttl(table: Table) -> float:
+    found = _span(table, "ttl", "1h")
+    if found <= LONGEST_TTL:
+        return found
+    table.wrong("ttl", "no token lives longer than 30 days", 'The longest: ttl = "30d"')
+    return LONGEST_TTL
 
 
 def _span(table: Table, key: str, default: str) -> float:

@@ -1,11 +1,11 @@
-"""A length of time as files and options say it: ``30s``, ``15m``, ``2h``, ``250ms``."""
+"""A length of time as files and options say it: ``30s``, ``15m``, ``2h``, ``7d``, ``250ms``."""
 
 from __future__ import annotations
 
 import re
 
-_SPAN = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SPAN = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(text: str) -> float:

@@ -4,7 +4,6 @@
 # mitmproxy is typed in parts only.
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from mitmproxy.http import Response
@@ -49,9 +48,7 @@ class IssuerSite:
         decision = decision_of(flow)
         if decision is None or not _is_for_us(flow) or flow.response is not None:
             return
-        if not self._issuer.keys.known:
-            # to make an RSA key takes longer than any other request should wait for
-            await asyncio.to_thread(self._issuer.keys.load)
+        await self._issuer.ready()
         headers = {name.lower(): value for name, value in flow.request.headers.items()}
         request = Request(flow.request.method, flow.request.path, decision.site, headers, flow.request.content or b"")
         flow.response = _response(flow, self._endpoints.answer(request))

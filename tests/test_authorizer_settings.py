@@ -95,6 +95,7 @@ def test_one_persons_file_may_name_an_identity_of_everybodys(tmp_path: Path) -> 
         ('issuer = "auth"', '"auth" is not a URL'),
         ('alg = "HS256"', '"HS256" is not one of ES256, RS256'),
         ('ttl = "1"', '"1" is not a length of time'),
+        ('ttl = "31d"', "no token lives longer than 30 days"),
         ("ttl = 60", "ttl must be text in quotes"),
         ('timeout = "0s"', '"0s" is not a length of time'),
         ('preset = "aws"', '"aws" is not one of gcp-apigateway'),

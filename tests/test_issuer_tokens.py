@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jose_vectors import EC_KEY, EC_TOKEN, PAYLOAD, RSA_KEY, RSA_TOKEN, THUMBPRINT, THUMBPRINT_KEY
 from jwt.algorithms import get_default_algorithms
 
+from procman.authorizer_settings import LONGEST_TTL
 from procman.errors import StoresError
 from procman.identity import Identity
 from proxy_addons.issuer import signature
 from proxy_addons.issuer.issuer import Issuer, Terms
 from proxy_addons.issuer.key import Key, thumbprint
-from proxy_addons.issuer.key_ring import LONGEST_LIFE
 from proxy_addons.issuer.token_error import TokenError
 
 URL, API = "https://auth.local.example.com", "https://api-gateway.local.example.com"
@@ -158,7 +158,7 @@ def test_a_token_ends_at_its_second(world: World) -> None:
 
 
 def test_a_life_without_end_is_refused(world: World) -> None:
-    for life in (LONGEST_LIFE + 1, float("inf"), float("nan")):
+    for life in (LONGEST_TTL + 1, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="lives at most"):
             world.issuer.sign(ALICE, expires_in=life)
 
@@ -315,9 +315,9 @@ def test_after_a_rotation_old_tokens_count_until_they_are_over(world: World) -> 
     assert json.loads(unb64(other.sign(ALICE).split(".")[0]))["kid"] in new, "and signs with the new one at once"
     text = json.loads(world.issuer.keys.file.read_text())
     assert [("d" in jwk) for jwk in text["keys"]] == [True, True, False, False], "the old private keys are gone"
-    long = other.sign(ALICE, expires_in=LONGEST_LIFE)
+    long = other.sign(ALICE, expires_in=LONGEST_TTL)
     world.issuer.keys.rotate()
-    world.now += LONGEST_LIFE - 1
+    world.now += LONGEST_TTL - 1
     assert other.verify(long)
     world.now += 1
     assert old & {key["kid"] for key in other.keys.published()["keys"]} == set()

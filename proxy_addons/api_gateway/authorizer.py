@@ -105,6 +105,7 @@ class Authorizer:
         if settings.mode == "http":
             await self._ask_outside(flow, decision, rules)
             return
+        await self._tokens.ready()
         caller = plays.without_scopes(self._caller(asked, rules), played)
         if caller is None and api.auth == "required":
             raise challenge(rules.register.realm, Code.UNAUTHENTICATED, _who(rules))

@@ -24,6 +24,9 @@ _SOMEBODY_ELSES: Final = frozenset(("not_ours", "malformed"))
 class Tokens(Protocol):
     """What the authorizer wants of the issuer (`proxy_addons.issuer.issuer.Issuer`)."""
 
+    async def ready(self) -> None:
+        """Before the first of the others: a workspace's first keys take their time."""
+
     def sign(
         self,
         identity: Identity,

@@ -14,7 +14,7 @@ OPENID_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 #: Registration 1.0, section 2, `id_token_signed_response_alg`), so `alg` in stores.toml is about access tokens alone.
 ID_TOKEN_ALG: Final = "RS256"  # noqa: S105 - no password
 
-AUTHORIZE, TOKEN, USERINFO = "/authorize", "/token", "/userinfo"
+AUTHORIZE, TOKEN, USERINFO, LOGOUT = "/authorize", "/token", "/userinfo", "/logout"
 JWKS = "/.well-known/jwks.json"
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
@@ -27,6 +27,7 @@ def document(issuer: str, site: Site, scopes: Iterable[str]) -> dict[str, Any]:
         "authorization_endpoint": f"{site}{AUTHORIZE}",
         "token_endpoint": f"{site}{TOKEN}",
         "userinfo_endpoint": f"{site}{USERINFO}",
+        "end_session_endpoint": f"{site}{LOGOUT}",
         "jwks_uri": f"{site}{JWKS}",
         "scopes_supported": sorted({*OPENID_SCOPES, *scopes}),
         "response_types_supported": ["code"],

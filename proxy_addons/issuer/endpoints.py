@@ -10,6 +10,7 @@ from procman.errors import StoresError
 from procman.identity import Identity
 from proxy_addons.issuer import discovery, pages
 from proxy_addons.issuer.authorization import Authorization
+from proxy_addons.issuer.end_session import EndSession
 from proxy_addons.issuer.grants import Grants
 from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.issuer.message import Answer, Request
@@ -54,11 +55,13 @@ class Endpoints:
         authorization = Authorization(issuer, identities, self._hosts, codes)
         tokens = TokenEndpoint(issuer, identities, codes, refreshing)
         userinfo = Userinfo(issuer, identities)
+        end_session = EndSession(issuer, identities, self._hosts, refreshing)
         self._table: dict[str, dict[str, _Handler]] = {
             "/": {"GET": self._home},
             discovery.AUTHORIZE: {"GET": authorization.ask, "POST": authorization.pick},
             discovery.TOKEN: {"POST": tokens.answer},
             discovery.USERINFO: {"GET": userinfo.answer, "POST": userinfo.answer},
+            discovery.LOGOUT: {"GET": end_session.answer, "POST": end_session.answer},
             discovery.JWKS: {"GET": self._keys},
             discovery.OPENID: {"GET": self._metadata},
             discovery.OAUTH: {"GET": self._metadata},

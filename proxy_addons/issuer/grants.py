@@ -51,3 +51,8 @@ class Grants:
         """What was kept under it, which is gone now, whatever becomes of this attempt; None where there is nothing."""
         ends, grant = self._kept.pop(secret, (0.0, None))
         return grant if grant is not None and self._clock() < ends else None
+
+    def drop(self, over: Callable[[Grant], bool]) -> None:
+        """Those are good for nothing any more."""
+        for secret in [secret for secret, (_, grant) in self._kept.items() if over(grant)]:
+            del self._kept[secret]

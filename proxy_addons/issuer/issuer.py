@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from procman.authorizer_settings import ISSUER_HOST
+from procman.authorizer_settings import ISSUER_HOST, LONGEST_TTL
 from procman.identity import REGISTERED_CLAIMS
 from proxy_addons.issuer import signature
-from proxy_addons.issuer.key_ring import LONGEST_LIFE, KeyRing
+from proxy_addons.issuer.key_ring import KeyRing
 from proxy_addons.issuer.token_cache import Signed, TokenCache
 from proxy_addons.issuer.token_error import TokenError
 
@@ -44,7 +45,7 @@ class Terms:
     def of(cls, domain: str, settings: AuthorizerSettings) -> Terms:
         """What follows from a workspace's settings."""
         url, audience = settings.issuer_for(domain), settings.audience_for(domain)
-        return cls(domain, url, audience, settings.alg, min(settings.ttl, LONGEST_LIFE), bool(settings.issuer))
+        return cls(domain, url, audience, settings.alg, settings.ttl, bool(settings.issuer))
 
 
 class Issuer:
@@ -62,6 +63,11 @@ class Issuer:
         """What is in force now."""
         return self._terms()
 
+    async def ready(self) -> None:
+        """Returns once the keys are read. To make them takes longer than any other request should wait for."""
+        if not self.keys.known:
+            await asyncio.to_thread(self.keys.load)
+
     def sign(
         self,
         identity: Identity,
@@ -77,12 +83,12 @@ class Issuer:
 
         `scopes`: None for all that the identity has. `expires_in`: seconds, negative for one that is over. `url`: the
         issuer that it names. `claims` go over the identity's own; with them the token is made anew each time. Raises
-        ``ValueError`` for a life longer than `LONGEST_LIFE`, `StoresError` where there are no keys to be had.
+        ``ValueError`` for a life longer than `LONGEST_TTL`, `StoresError` where there are no keys to be had.
         """
         terms, now = self.terms, self.clock()
         life = terms.ttl if expires_in is None else expires_in
-        if not math.isfinite(life) or abs(life) > LONGEST_LIFE:
-            raise ValueError(f"a token lives at most {LONGEST_LIFE:.0f} seconds, and not {life:g}")
+        if not math.isfinite(life) or abs(life) > LONGEST_TTL:
+            raise ValueError(f"a token lives at most {LONGEST_TTL:.0f} seconds, and not {life:g}")
         key = self.keys.signing(alg or terms.alg)
         name = (identity.name, audience, scopes, expires_in, url, alg)
         of = (identity, terms)
@@ -120,8 +126,8 @@ class Issuer:
             raise TokenError("wrong_audience", f"it is for {said}, and not for {wanted}")
         return claims
 
-    def authentic(self, token: str) -> Mapping[str, Any]:
-        """The same, for whomever the token is meant."""
+    def authentic(self, token: str, *, late: bool = False) -> Mapping[str, Any]:
+        """The same, for whomever the token is meant. `late`: it may be over."""
         claimed = signature.read(token)
         claims = claimed.claims()
         if not self.ours(claims.get("iss")):
@@ -131,7 +137,7 @@ class Issuer:
         if not isinstance(ends, int | float) or not isinstance(claims.get("sub"), str):
             raise TokenError("malformed", "it says not who, or not how long")
         now = self.clock()
-        if ends <= now:
+        if ends <= now and not late:
             raise TokenError("expired", f"it ended {_span(now - ends)} ago")
         return claims
 

@@ -14,14 +14,12 @@ import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from certs.folder import replace_file
+from procman.authorizer_settings import LONGEST_TTL
 from procman.errors import StoresError
 from proxy_addons.issuer.key import ALGORITHMS, Key
-
-#: Seconds. No token lives longer, so a retired key is of no use to anybody after that.
-LONGEST_LIFE: Final = 30 * 86400.0
 
 _FOLDER, _FILE = 0o700, 0o600
 _OTHERS = 0o077
@@ -76,7 +74,7 @@ class KeyRing:
         with self._exclusive():
             now = self._clock()
             old = [key for key in self._current() if key.until is None or now < key.until]
-            retired = [key if key.secret is None else key.retired(now + LONGEST_LIFE) for key in old]
+            retired = [key if key.secret is None else key.retired(now + LONGEST_TTL) for key in old]
             new = [Key.generate(alg, now) for alg in ALGORITHMS]
             try:
                 replace_file(self.file, _text([*new, *retired]), _FILE, sync=True)

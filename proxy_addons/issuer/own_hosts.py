@@ -22,15 +22,13 @@ class OwnHosts:
     def __init__(self, knows: Callable[[str], bool]) -> None:
         self._knows = knows
 
-    def redirect_refusal(self, url: str) -> str:
-        """Why no code is sent to `url`; an empty text: it is."""
+    def redirect_refusal(self, url: str, parameter: str = "redirect_uri") -> str:
+        """Why nobody is sent to `url`, which `parameter` names; an empty text: he is."""
         match = _URL.fullmatch(url)
         if match is None or "#" in url or len(url) > _LONGEST:
-            return f"redirect_uri is no plain http or https URL: {url}"
+            return f"{parameter} is no plain http or https URL: {url}"
         return (
-            ""
-            if self.has(match["origin"])
-            else f"redirect_uri is on no host of this workspace, nor on localhost: {url}"
+            "" if self.has(match["origin"]) else f"{parameter} is on no host of this workspace, nor on localhost: {url}"
         )
 
     def has(self, origin: str) -> bool:

@@ -56,15 +56,23 @@ def pick(request: Request, asked: AuthorizationRequest, identities: Sequence[Ide
     return _html(request, page, 200)
 
 
-def wrong(request: Request, why: str, status: int = 400) -> Answer:
-    """What is wrong with a sign-in, where no client can be told."""
+def wrong(request: Request, why: str, status: int = 400, *, sign_out: bool = False) -> Answer:
+    """What is wrong with a sign-in, or with signing out, where no client can be told."""
     if form_of(request.headers.get("accept", "")) is not Form.HTML:
         return Answer.json({"error": "invalid_request", "error_description": why}, status)
     words = _words(request)
     pressed = status != 400  # noqa: PLR2004 - Bad Request
-    title = words["wrong_press_title" if pressed else "wrong_title"]
+    title = words["wrong_press_title" if pressed else "wrong_sign_out_title" if sign_out else "wrong_title"]
     page = Page(str(request.site), title, "" if pressed else words["wrong_text"], why, hosts="redirect_uri" in why)
     return _html(request, page, status)
+
+
+def signed_out(request: Request) -> Answer:
+    """Signing out is over, and the client did not say where to go."""
+    if form_of(request.headers.get("accept", "")) is not Form.HTML:
+        return plain(200, "Signed out. Nobody stays signed in here.")
+    words = _words(request)
+    return _html(request, Page(str(request.site), words["signed_out_title"], words["signed_out_text"]), 200)
 
 
 def home(request: Request, url: str, terms: Terms, identities: Sequence[Identity]) -> Answer:
