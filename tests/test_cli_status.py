@@ -66,6 +66,14 @@ def test_people_get_one_table_with_uptime_port_cost_and_url(site: Site) -> None:
     assert site.ok("status", "netshop").count("\n") == site.ok("status").count("\n") - 1
 
 
+def test_what_stands_behind_the_api_gateway_is_named_with_its_prefix(site: Site) -> None:
+    site.service("organization", "web: sleep 600\n", route="/organization")
+    site.ok("up", "-d", "gateway")
+    lines = site.stores("status").stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith("API gateway ")]
+    assert line.endswith(f":{site.status()['gateway']['http']}: /organization → organization")
+
+
 def test_a_service_that_listens_elsewhere_than_told_is_named(site: Site) -> None:
     site.program("serve.py", COSTLY.replace("if os.fork() == 0", "if False").replace('int(os.environ["PORT"])', "0"))
     site.service("netshop", f"web: {sys.executable} serve.py\n", ready_timeout=1)

@@ -47,7 +47,13 @@ def _foot(overview: Overview) -> str:
     ports = f"http {gateway.http}, https {gateway.https}"
     first = f"gateway {gateway.state}{_priced(overview, 'gateway', gateway.pid)}: {ports}"
     second = f"supervisor{_priced(overview, 'stores', snapshot.pid)}: DNS 127.0.0.1:{snapshot.dns.port}"
-    return f"{first}\n{second}\nCA {gateway.ca_file}"
+    return "\n".join((first, *_api_gateway(overview), second, f"CA {gateway.ca_file}"))
+
+
+def _api_gateway(overview: Overview) -> Iterator[str]:
+    routes = [f"{service.api.prefix} → {service.name}" for service in overview.services if service.api]
+    if routes:
+        yield f"API gateway http://api-gateway.localhost:{overview.snapshot.gateway.http}: {', '.join(routes)}"
 
 
 def _priced(overview: Overview, name: str, pid: int | None) -> str:
