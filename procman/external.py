@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -80,20 +78,7 @@ class Externals:
 
 def find(wanted: set[int]) -> dict[int, Holder]:
     """Who listens on each of the TCP ports, as far as this user may know. To be called in a thread: it takes 30 ms."""
-    import psutil  # noqa: PLC0415 (4 MB that only a workspace with such a service needs)
-
-    found: dict[int, int] = {}
-    if sys.platform == "darwin":  # it shows a user only his own processes, one by one
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                for one in process.net_connections("tcp"):
-                    if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port in wanted:
-                        found.setdefault(one.laddr.port, process.pid)
-    else:
-        for one in psutil.net_connections("tcp"):
-            if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr.port in wanted:
-                found.setdefault(one.laddr.port, one.pid)
-    return {port: holder for port, pid in found.items() if (holder := _holder(pid))}
+    return {port: holder for port, pid in ports.listeners(wanted).items() if (holder := _holder(pid))}
 
 
 def _holder(pid: int) -> Holder | None:

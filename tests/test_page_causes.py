@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from whole_system import HTML, WholeSystem
 from workbench import wait_until
@@ -47,8 +47,6 @@ def prepare(system: WholeSystem) -> None:
         (system.root / name).mkdir()
         (system.root / name / "Makefile").write_text("setup:\n\t@true\ndev:\n\t@true\n")
     facts = {"remote": False, "setup": ""}
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     system.service("absent", dir="nowhere", remote=False, repo="https://github.com/example/absent")
     system.service("unset", dir="unset", remote=False)
     system.service("stale", dir="stale", remote=False)
@@ -57,8 +55,7 @@ def prepare(system: WholeSystem) -> None:
     system.service("waiting", "web: sleep 600", needs=["begun"], **facts)
     system.service("crashed", "web: exec python3 crash.py", restart="never", **facts)
     system.service("killed", "web: kill -SEGV $$", restart="never", **facts)
-    system.service("thief", f"web: exec python3 listen.py 127.0.0.1 {port}", ready={"log": "up"}, **facts)
-    system.service("robbed", "web: exec python3 listen.py 127.0.0.1 $PORT", port=port, **facts)
+    system.service("thief", "web: exec python3 listen.py 127.0.0.1 0", ready={"log": "up"}, **facts)
     system.service("astray", "web: exec python3 listen.py 127.0.0.1 0", **facts)
     system.service("foreign", "web: exec python3 listen.py 127.0.0.2 $PORT", **facts)
     system.service("refusing", "web: echo up; exec sleep 600", ready={"log": "up"}, **facts)
@@ -67,6 +64,10 @@ def prepare(system: WholeSystem) -> None:
 
 def begin_troubles(system: WholeSystem) -> None:
     system.ask("start", "thief", "curt", "refusing")
+    (taken,) = psutil.Process(system.pids()["thief.web"]).net_connections()
+    robbed = "web: exec python3 listen.py 127.0.0.1 $PORT"
+    system.service("robbed", robbed, port=taken.laddr.port, remote=False, setup="")
+    wait_until(lambda: "robbed" in system.states(), "it is registered")
     system.call("start", "crashed", "killed", "astray", "foreign", "begun", "waiting", urgent=True)
     assert "which is held by PID" in system.refused("start", "robbed", urgent=True).message
     assert system.stores("setup", "stale").returncode == 0

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from supervising import Supervising
@@ -18,6 +17,7 @@ from procman.ports import Ports
 
 LISTENER = """
 import socket, sys, time
+from pathlib import Path
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 one = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
 print(one.getsockname()[1], flush=True)
@@ -110,5 +110,5 @@ def test_connections_that_are_just_ending_hold_no_port() -> None:
 
 def test_a_holder_is_named_also_when_it_is_this_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert ports.holder(server.getsockname()[1]).startswith(f"PID {os.getpid()} ({Path(sys.executable)}")
+        assert ports.holder(server.getsockname()[1]).startswith(f"PID {os.getpid()} ({sys.orig_argv[0]}")
     assert threading.active_count() == 1
