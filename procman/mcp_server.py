@@ -139,7 +139,8 @@ class McpServer:
 
 _INSTRUCTIONS: Final = """The local development services of this workspace, run by `stores` behind one gateway. Look at
 `status` first. After a change of code that needs it, `restart` the service, then read its `logs`; `recent_failures`
-says what went wrong of late, and `routes` what answers each host: local, the remote, or a page of the gateway."""
+says what went wrong of late, and `routes` what answers each host: local, the remote, or a page of the gateway. To see
+what goes over the wire, `inspect` a service, make the request again, and read `requests` and one `request`."""
 
 _KINDS: Final[dict[str, type]] = {"array": list, "integer": int, "string": str}
 
@@ -156,7 +157,8 @@ def checked(tool: Tool, arguments: Any) -> dict[str, Any]:
             raise ValueError(f"{name} is not known; there is: {', '.join(tool.takes) or 'nothing'}")
         kind = tool.takes[name]["type"]
         inner = value if isinstance(value, list) else []
-        if not isinstance(value, _KINDS[kind]) or not all(isinstance(one, str) for one in inner):
+        fits = isinstance(value, _KINDS[kind]) and not isinstance(value, bool)  # a bool is an int to Python
+        if not fits or not all(isinstance(one, str) for one in inner):
             raise ValueError(f"{name} has to be {'a list of strings' if kind == 'array' else f'of type {kind}'}")
     return arguments
 

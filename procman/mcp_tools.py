@@ -10,6 +10,7 @@ from procman import client
 from procman.dashboard_client import DashboardClient
 from procman.errors import StoresError
 from procman.log_reading import Line, page
+from procman.mcp_requests import RequestTools
 from procman.mcp_server import Tool
 from procman.paths import Paths
 from procman.roster import GATEWAY
@@ -64,6 +65,7 @@ class Tools:
                 self.recent_failures,
                 {},
             ),
+            *RequestTools(self._paths).all(),
         ]
 
     def _verb(self, verb: str, about: str) -> Tool:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from workbench import Site
 
-TOOLS = {"status", "logs", "start", "stop", "restart", "routes", "recent_failures"}
+TOOLS = {
+    *("status", "logs", "start", "stop", "restart", "routes", "recent_failures"),
+    *("inspect", "requests", "request"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,22 @@ def test_routes_say_what_answers_each_host(client: Client) -> None:
     assert {one["service"]: one["route"] for one in told}["shop"] == "local"
 
 
+def test_an_agent_looks_into_the_requests_that_follow(client: Client, site: Site) -> None:
+    assert client.call("requests")["structuredContent"] == {"inspected": [], "requests": []}
+    (target,) = client.call("inspect", targets=["shop"])["structuredContent"]["targets"]
+    assert target["name"] == "shop"
+    request = Request(f"http://127.0.0.1:{site.status()['gateway']['http']}/?secret=hush")
+    request.add_header("Host", "shop.localhost")
+    with urlopen(request) as answer:
+        answer.read()
+    (one,) = client.call("requests", filter="~c 200")["structuredContent"]["requests"]
+    assert (one["target"], one["method"], one["status"]) == ("shop", "GET", 200)
+    told = client.call("request", id=one["id"])
+    assert told["isError"] is False, told
+    assert told["structuredContent"]["response"]["body"]["text"].startswith("<!DOCTYPE HTML>")
+    assert "hush" not in told["content"][0]["text"]
+
+
 def test_services_are_stopped_and_started(client: Client, site: Site) -> None:
     assert client.call("stop", targets=["shop"])["structuredContent"]["processes"][0]["state"] == "stopped"
     assert client.call("start", targets=["shop"])["structuredContent"]["processes"][0]["state"] == "ready"
@@ -117,6 +137,13 @@ def test_services_are_stopped_and_started(client: Client, site: Site) -> None:
         ("start", {"targets": ["broken"]}, "broken"),
         ("logs", {"lines": 0}, "lines: 0 is not from 1 to 1000"),
         ("logs", {"grep": "("}, "grep: not a regular expression"),
+        ("inspect", {"targets": ["shpo"]}, "shpo"),
+        ("inspect", {"targets": ["shop"], "minutes": 0}, "minutes: 0 is not from 1 to 1440"),
+        ("requests", {"limit": 0}, "limit: 0 is not from 1 to 200"),
+        ("requests", {"filter": "~c"}, "~c"),
+        ("request", {"id": "99"}, "99"),
+        ("request", {"id": "../status"}, "is not the number of a request"),
+        ("logs", {"lines": True}, "lines has to be of type integer"),
         ("status", {"verbose": 1}, "verbose is not known; there is: targets"),
     ],
 )
