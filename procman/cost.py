@@ -32,12 +32,29 @@ class Cost:
     listening: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """A process's CPU seconds so far. `start` tells it from a later one with its PID.
+
+    `at`: when just this one was looked at. On a busy machine a look at all of them is interrupted for long, and who is
+    looked at last would be told to have used more than there is.
+    """
+
+    start: float
+    seconds: float
+    at: float
+
+    def percent_since(self, before: _Used | None) -> float:
+        if before is None or before.start != self.start:
+            return 0.0
+        return 100 * max(0.0, self.seconds - before.seconds) / max(self.at - before.at, 0.001)
+
+
 class Meter:
     """Measures; the second time it knows the CPU that was used in between."""
 
     def __init__(self) -> None:
-        self._used: dict[int, tuple[float, float]] = {}
-        self._at = 0.0
+        self._used: dict[int, _Used] = {}
 
     def measure(self, mains: Mapping[str, int]) -> dict[str, Cost]:
         """The cost of each tree, by the name of its main process in `mains`. The first time it takes `SHORTEST`."""
@@ -45,31 +62,24 @@ class Meter:
         if not self._used and owners:
             self._look(owners)
             time.sleep(SHORTEST)
-        before, since = self._used, self._at
+        before = self._used
         self._look(owners)
-        elapsed = max(self._at - since, 0.001)
         listening = _listening(owners)
         costs = {}
         for name in mains:
             pids = [pid for pid, owner in owners.items() if owner == name]
-            used = sum(
-                max(0.0, self._used[pid][1] - before[pid][1])
-                for pid in pids
-                if pid in self._used and before.get(pid, (0, 0))[0] == self._used[pid][0]
-            )
+            cpu = sum(self._used[pid].percent_since(before.get(pid)) for pid in pids if pid in self._used)
             ports = tuple(sorted({port for pid in pids for port in listening.get(pid, ())}))
-            costs[name] = Cost(round(100 * used / elapsed, 1), sum(map(_memory, pids)), len(pids), ports)
+            costs[name] = Cost(round(cpu, 1), sum(map(_memory, pids)), len(pids), ports)
         return costs
 
     def _look(self, pids: Iterable[int]) -> None:
-        """CPU seconds so far, with each process's start: a PID may be another one's by the next time."""
-        self._at = time.monotonic()
         self._used = {}
         for pid in pids:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
                 times = process.cpu_times()
-                self._used[pid] = (process.create_time(), times.user + times.system)
+                self._used[pid] = _Used(process.create_time(), times.user + times.system, time.monotonic())
 
 
 def members(mains: Mapping[str, int]) -> dict[int, str]:

@@ -37,11 +37,12 @@ def test_cost_is_that_of_the_whole_tree_with_shared_pages_counted_once(site: Sit
     site.program("costly.py", COSTLY)
     site.service("netshop", f"web: {sys.executable} costly.py\nworker: sleep 600\n")
     site.ok("up", "-d")
-    told = site.status()
+    # what burns is the child, and a busy machine gives it nothing for as long as it likes
+    told = wait_until(lambda: (told := site.status())["services"][0]["cpu"] and told, "the child has had CPU")
     (netshop,) = told["services"]
     web, worker = netshop["processes"]
     tree = [psutil.Process(web["pid"]), *psutil.Process(web["pid"]).children()]
-    assert 20 < web["cpu"] <= 220
+    assert 0 < web["cpu"] <= 110  # it is one thread, and the kernel counts in steps of 10 ms
     assert 40e6 < web["memory"] < 75e6
     assert sum(process.memory_info().rss for process in tree) > 90e6
     assert netshop["memory"] == web["memory"] + worker["memory"]
