@@ -13,19 +13,13 @@ from proxy_addons.front.h2_credit import Credit
 from proxy_addons.front.h2_error import ErrorCode, H2ConnectionError, H2StreamError
 from proxy_addons.front.h2_history import History, Past
 from proxy_addons.front.h2_limits import Allowance, Limits
-from proxy_addons.front.h2_reader import FrameReader, unpadded
-from proxy_addons.front.h2_request import Head, check_trailers, read_head
+from proxy_addons.front.h2_reader import FrameReader
 from proxy_addons.front.h2_sender import Sender
 from proxy_addons.front.h2_stream import Side, State, Stream
-from proxy_addons.front.hpack_decoder import Field, HeaderDecoder
-from proxy_addons.front.hpack_encoder import encode_head
-
-#: For a head, on a connection, with an identifier and two windows: to send, to receive.
-MakeStream = Callable[[Head, "Connection", int, int, int], Stream]
+from proxy_addons.front.h2_stream_frames import MakeStream, StreamFrames
 
 _HEADERS: Final = wire.HEADERS
 _DATA: Final = wire.DATA
-_TOO_LARGE: Final = encode_head(431, [(b"content-length", b"0"), (b"x-stores-route", b"fallback")])
 #: Our second GOAWAY answers this PING's acknowledgement.
 _LAST_CALL: Final = b"stores\0\0"
 
@@ -59,19 +53,23 @@ class Connection:
         self.fault: H2ConnectionError | None = None
         self.idle_frames = Allowance(limits.idle_frames, limits.idle_frames_per_second, clock)
         self._resets = Allowance(limits.resets, limits.resets_per_second, clock)
-        self._make_stream = make_stream
         self._wake = wake
         self._reader = FrameReader(limits)
-        self._decoder = HeaderDecoder(limits.header_list)
         self._control = Control(self)
         self._history = History()
         self.credit = Credit(limits, self.sender, self.streams)
+        self._stream_frames = StreamFrames(self, self._history, make_stream)
         self.sender.control(self._control.greeting() + self.credit.greeting())
 
     @property
     def unfinished(self) -> int:
         """What the client has begun and must complete soon: a number, another one for each; 0 for none."""
         return self._reader.unfinished
+
+    @property
+    def retired(self) -> bool:
+        """Whether it takes no more requests."""
+        return self.phase >= Phase.RETIRED
 
     def receive(self, data: bytes) -> None:
         """What came. After it, `phase` may be CLOSED: then what is to be sent is the last."""
@@ -119,10 +117,9 @@ class Connection:
         """Nobody is there any more: every stream learns it."""
         self.phase = Phase.CLOSED
         for stream in list(self.streams.values()):
-            self._drop(stream)
-            stream.gone()
+            self.lose(stream)
 
-    # -- what streams call
+    # -- what streams and their frames call
 
     def closed(self, stream: Stream) -> None:
         """A stream has come to its end."""
@@ -135,7 +132,22 @@ class Connection:
     def reset(self, stream: Stream, code: ErrorCode) -> None:
         """We end a stream before the client does."""
         self._drop(stream)
-        self._send_reset(stream.id, code)
+        self.send_reset(stream.id, code)
+
+    def send_reset(self, stream_id: int, code: ErrorCode) -> None:
+        """Of a stream that is closed, or never was."""
+        self._history.reset(stream_id)
+        self.sender.control(wire.rst_stream(stream_id, code))
+
+    def lose(self, stream: Stream) -> None:
+        """The client wants no more of a stream, or may not."""
+        self._drop(stream)
+        stream.gone()
+
+    def count_reset(self) -> None:
+        """A stream ended so."""
+        if not self._resets.take():
+            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "streams are opened to be reset")
 
     # -- what the client sent
 
@@ -143,103 +155,13 @@ class Connection:
         if not self._control.greeted:
             self._control.greet(kind, flags)
         if kind == _HEADERS:
-            self._headers(flags, stream_id, payload)
+            self._stream_frames.headers(flags, stream_id, payload)
         elif kind == _DATA:
-            self._data(flags, stream_id, payload)
+            self._stream_frames.data(flags, stream_id, payload)
         elif kind == wire.RST_STREAM:
-            self._rst_stream(stream_id, payload)
+            self._stream_frames.rst_stream(stream_id, payload)
         else:
             self._control.frame(kind, flags, stream_id, payload)
-
-    def _headers(self, flags: int, stream_id: int, block: bytes) -> None:
-        try:
-            # also of a stream that is refused or ignored: the table is the connection's
-            fields = self._decoder.decode(block)
-        except ValueError as error:
-            raise H2ConnectionError(ErrorCode.COMPRESSION_ERROR, str(error)) from error
-        ended = bool(flags & wire.END_STREAM)
-        stream = self.streams.get(stream_id)
-        if stream is not None:
-            self._trailers(stream, fields, ended=ended)
-        elif stream_id > self._history.last and stream_id & 1:
-            self._open(stream_id, fields, ended=ended)
-        else:
-            self.not_open(stream_id, wire.HEADERS)
-
-    def _open(self, stream_id: int, fields: list[Field] | None, *, ended: bool) -> None:
-        if self.phase >= Phase.RETIRED:
-            return
-        self._history.opened(stream_id)
-        if len(self.streams) >= self.limits.streams:
-            raise H2StreamError(stream_id, ErrorCode.REFUSED_STREAM, "more streams at once than was agreed on")
-        if fields is None:
-            self.sender.answer(stream_id, _TOO_LARGE)
-            if not ended:
-                self._send_reset(stream_id, ErrorCode.NO_ERROR)
-            return
-        try:
-            head = read_head(fields, ended=ended)
-        except ValueError as error:
-            raise H2StreamError(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
-        stream = self._make_stream(head, self, stream_id, self.sender.stream_window, self.limits.stream_window)
-        self.streams[stream_id] = stream
-        stream.declared = head.length
-        if ended:
-            stream.end(Side.REMOTE)
-        stream.request_received(head, ended=ended)
-
-    def _trailers(self, stream: Stream, fields: list[Field] | None, *, ended: bool) -> None:
-        if stream.state & Side.REMOTE:
-            raise H2StreamError(stream.id, ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a stream")
-        if not ended:
-            raise H2StreamError(
-                stream.id, ErrorCode.PROTOCOL_ERROR, "a second head, or trailers that don't end a stream"
-            )
-        if fields is None:
-            raise H2StreamError(stream.id, ErrorCode.ENHANCE_YOUR_CALM, "trailers are too large")
-        try:
-            check_trailers(fields)
-        except ValueError as error:
-            raise H2StreamError(stream.id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
-        stream.expect_body(0, ended=True)
-        stream.end(Side.REMOTE)
-        stream.trailers_received(fields)
-
-    def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
-        size = len(payload)
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            self.not_open(stream_id, wire.DATA)
-        self.credit.take(size)
-        if stream is None:
-            return
-        if stream.state & Side.REMOTE:
-            raise H2StreamError(stream_id, ErrorCode.STREAM_CLOSED, "DATA behind the end of a stream")
-        self.credit.take_of(stream, size)
-        if flags & wire.PADDED:
-            payload = unpadded(payload)
-        ended = bool(flags & wire.END_STREAM)
-        if not payload and not ended:
-            self.idle_frame()
-        stream.expect_body(len(payload), ended=ended)
-        if ended:
-            stream.end(Side.REMOTE)
-        stream.data_received(payload, ended=ended)
-        if not ended:
-            self.credit.give_back(stream)
-
-    def _rst_stream(self, stream_id: int, payload: bytes) -> None:
-        if len(payload) != wire.WORD_LENGTH:
-            raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM has four octets")
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            self.not_open(stream_id, wire.RST_STREAM)
-            self.idle_frame()
-            return
-        self._drop(stream)
-        stream.gone()
-        if not self._resets.take():
-            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "streams are opened to be reset")
 
     # -- what goes wrong
 
@@ -261,15 +183,9 @@ class Connection:
     def _stream_failed(self, error: H2StreamError) -> None:
         stream = self.streams.get(error.stream_id)
         if stream is not None:
-            self._drop(stream)
-            stream.gone()
-        self._send_reset(error.stream_id, error.code)
-        if not self._resets.take():
-            raise H2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "streams are opened to be reset")
-
-    def _send_reset(self, stream_id: int, code: ErrorCode) -> None:
-        self._history.reset(stream_id)
-        self.sender.control(wire.rst_stream(stream_id, code))
+            self.lose(stream)
+        self.send_reset(error.stream_id, error.code)
+        self.count_reset()
 
     def _drop(self, stream: Stream) -> None:
         """Closes it without a word to anybody."""
