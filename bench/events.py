@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import psutil
 
 from bench.events_backlog import Backlog, backlog
-from bench.events_engines import raw, server
+from bench.events_engines import promise, raw, server
 from bench.events_load import Load, Result, broker, subscribers
 from proxy_addons.event_loop import loop_factory
 
@@ -145,7 +145,7 @@ def _head(loads: list[float]) -> list[str]:
         f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores,",
         "shared by the broker, the engines' servers, the publishers and the subscribers. Events of 1 kB; each",
         "publisher has one connection, one event under way. SQLite: `synchronous=FULL`. Redis: `appendfsync always`.",
-        "nats-server writes to its file before it answers, and syncs that every two minutes: it promises less.",
+        promise(),
         "",
         f"The load average at the start, after each round and at the end: {said}. The bench itself makes about 2",
         "of it; what is above that, others took. The CPU of an event is what a load changes least.",

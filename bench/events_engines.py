@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from redis.asyncio import Redis
 from bench.events_load import BODY, Result
 
 PROGRAMS = {"nats": "nats-server", "redis": "redis-server"}
+#: The first nats-server that can sync each write.
+SYNCS_ALWAYS = (2, 10)
 #: Appends one event, and returns once the engine has acknowledged it.
 Append = Callable[[bytes], Awaitable[object]]
 
@@ -33,7 +36,9 @@ def server(kind: str, folder: Path) -> Iterator[str | None]:
         port = free.getsockname()[1]
     if kind == "nats":
         config = folder / "nats.conf"
-        config.write_text(f'listen: "127.0.0.1:{port}"\nmax_payload: 4MB\njetstream {{ store_dir: "{folder}" }}\n')
+        sync = " sync_interval: always," if nats_version() >= SYNCS_ALWAYS else ""
+        jetstream = f'jetstream {{{sync} store_dir: "{folder}" }}'
+        config.write_text(f'listen: "127.0.0.1:{port}"\nmax_payload: 4MB\n{jetstream}\n')
         command = ["nats-server", "-c", str(config)]
     else:
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
@@ -46,6 +51,23 @@ def server(kind: str, folder: Path) -> Iterator[str | None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def nats_version() -> tuple[int, ...]:
+    """Of the server that is installed: ``nats-server: v2.9.10``."""
+    told = subprocess.run([PROGRAMS["nats"], "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in re.findall(r"\d+", told)[:3])
+
+
+def promise() -> str:
+    """What an acknowledgement of NATS' means, as it is measured here."""
+    if shutil.which(PROGRAMS["nats"]) is None:
+        return "NATS is not installed."
+    version = nats_version()
+    name = f"nats-server {'.'.join(map(str, version))}"
+    if version >= SYNCS_ALWAYS:
+        return f"{name}: `sync_interval: always`."
+    return f"{name} writes to its file before it answers and syncs that every two minutes: it promises less (2.10 can)."
 
 
 def _until_it_listens(port: int) -> None:

@@ -31,11 +31,19 @@ LIBRARIES = {
     "python-dotenv": "dotenv",
 }
 
+#: What a workspace's `engine` adds to a gateway, which has most of it already.
+ENGINES = {
+    'engine = "nats://…"': "proxy_addons.events.engine_nats",
+    'engine = "redis://…"': "proxy_addons.events.engine_redis",
+}
+_GATEWAY = "import proxy_addons.mitm_master, proxy_addons.gateway"
+
 _MEASURE = """
 import asyncio, json, sys, time, resource
 def memory():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
+{first}
 before, began = memory(), time.perf_counter()
 import {modules}
 print(json.dumps([time.perf_counter() - began, memory() - before]))
@@ -46,16 +54,18 @@ def main() -> None:
     """Measures each library in processes of its own, in turn, and writes the page."""
     if not Path("/proc/self/statm").exists():
         raise SystemExit("Memory is read from /proc: run this on Linux.")
-    found: dict[str, list[tuple[float, int]]] = {name: [] for name in LIBRARIES}
+    found: dict[str, list[tuple[float, int]]] = {name: [] for name in (*LIBRARIES, *ENGINES)}
     for _ in range(ROUNDS):
         for name, modules in LIBRARIES.items():
             found[name].append(_measured(modules))
+        for name, modules in ENGINES.items():
+            found[name].append(_measured(modules, _GATEWAY))
     PAGE.write_text(_page(found))
     print(PAGE.read_text())
 
 
-def _measured(modules: str) -> tuple[float, int]:
-    command = [sys.executable, "-O", "-c", _MEASURE.format(modules=modules)]
+def _measured(modules: str, first: str = "") -> tuple[float, int]:
+    command = [sys.executable, "-O", "-c", _MEASURE.format(modules=modules, first=first)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, size = json.loads(done.stdout)
     return seconds, size
@@ -70,14 +80,23 @@ def _page(found: dict[str, list[tuple[float, int]]]) -> str:
         "What several of them import is counted with each of them:",
         "mitmproxy brings brotli, zstandard, h2, hpack and much of trustme's cryptography.",
         "",
-        "| library | ms | MB |",
-        "|---|---:|---:|",
+        *_table("library", {name: found[name] for name in LIBRARIES}),
+        "",
+        "What a line of stores.toml adds to a gateway that runs, once, when it opens its event log:",
+        "",
+        *_table("[events]", {f"`{name}`": found[name] for name in ENGINES}),
+        "",
     ]
+    return "\n".join(lines)
+
+
+def _table(title: str, found: dict[str, list[tuple[float, int]]]) -> list[str]:
+    lines = [f"| {title} | ms | MB |", "|---|---:|---:|"]
     for name, runs in found.items():
         milliseconds = statistics.median(seconds for seconds, _ in runs) * 1000
         size = statistics.median(size for _, size in runs) / 1e6
         lines.append(f"| {name} | {milliseconds:.0f} | {size:.1f} |")
-    return "\n".join([*lines, ""])
+    return lines
 
 
 if __name__ == "__main__":

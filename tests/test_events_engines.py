@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from engine_servers import EngineServer
 from events_world import Client, Receiver, running, structured, subscriber, until
+from nats.aio.client import ServerVersion
 
+from proxy_addons.events import engine_nats
 from proxy_addons.events.broker import Broker, Limits
 from proxy_addons.events.event import Event
 
@@ -296,6 +299,47 @@ async def test_a_server_that_forgets_is_told_of(tmp_path: Path) -> None:
             assert "redis-cli config set appendonly yes" in health["problems"]["engine"]
     finally:
         server.kill()
+
+
+async def test_a_publisher_that_waits_when_the_server_dies_is_told_at_once(served: World) -> None:
+    assert served.server
+    assert served.server.process
+    async with served.running() as (broker, client):
+        served.server.process.send_signal(signal.SIGSTOP)
+        waiting = asyncio.create_task(client.publish("nobody takes it"))
+        await until(broker.log._lock.locked, "the server was asked")
+        served.server.kill()
+        answer = await asyncio.wait_for(waiting, 4)  # an answer that may still come is waited for 5 s
+        assert answer.status == 503
+
+
+async def test_a_server_that_syncs_later_than_it_acknowledges_is_cautioned_about(tmp_path: Path) -> None:
+    server = EngineServer("redis", tmp_path / "redis")
+    try:
+        async with running(tmp_path / "strict", engine=server.url) as (_, client):
+            assert (await client.call("GET", "/healthz")).json["cautions"] == {}
+        server.kill()
+        server.options = ("--appendonly", "yes", "--appendfsync", "everysec")
+        server.start()
+        async with running(tmp_path / "late", engine=server.url) as (_, client):
+            health = (await client.call("GET", "/healthz")).json
+            assert health["status"] == "ok", "nothing is wrong with it; it promises less"
+            assert "redis-cli config set appendfsync always" in health["cautions"]["engine"]
+    finally:
+        server.kill()
+
+
+async def test_nats_before_2_10_is_said_not_to_sync_each_event(tmp_path: Path) -> None:
+    server = EngineServer("nats", tmp_path / "nats")
+    try:
+        async with running(tmp_path / "e", engine=server.url) as (broker, client):
+            version = broker.log._engine._client.connected_server_version
+            told = (await client.call("GET", "/healthz")).json["cautions"].get("engine", "")
+            assert told.startswith("nats-server 2.9") == ((version.major, version.minor) < (2, 10))
+    finally:
+        server.kill()
+    for text, old in (("2.9.10", True), ("2.9.25", True), ("2.10.0", False), ("2.11.4", False), ("3.0.1", False)):
+        assert ("sync_interval: always" in engine_nats._syncs_late(ServerVersion(text))) == old
 
 
 async def test_what_is_larger_than_the_server_takes_is_413_and_harms_nobody(tmp_path: Path) -> None:

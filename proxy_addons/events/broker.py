@@ -154,7 +154,9 @@ class Broker:
         if self.log.problem:
             problems["engine"] = self.log.problem
         known = {"broker": self.progress.broker_id, **(await self.log.health() if facts else {})}
-        return {"status": "degraded" if problems else "ok", "last": self.log.last, **known, "problems": problems}
+        cautions = {"engine": self.log.caution} if self.log.caution else {}
+        told = {"problems": problems, "cautions": cautions}
+        return {"status": "degraded" if problems else "ok", "last": self.log.last, **known, **told}
 
     async def _healthz(self, request: Request) -> Response:
         return answer(await self.health(facts=request.query.get("facts") != "no"))

@@ -42,6 +42,8 @@ class Engine(Protocol):
     where: str
     #: What is wrong with it now, for people; empty when nothing is.
     problem: str
+    #: What it cannot promise as it is set up, with what to do about it; empty when nothing.
+    caution: str
     #: Called in the loop when there may be entries of somebody else, or the server is reached again.
     on_news: Callable[[], None]
 

@@ -8,10 +8,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from proxy_addons.events.engine import Engine, Entry, OvertakenError
-from proxy_addons.events.engine_record import Record, decode, encode, size_of
+from proxy_addons.events.engine_group import Request, Requests, placed
+from proxy_addons.events.engine_record import Record, decode, encode
 from proxy_addons.events.event import Event
 from proxy_addons.events.known import Known
 from proxy_addons.events.log import Appended, Stored
@@ -19,22 +19,12 @@ from proxy_addons.events.writer import StorageError, Writer
 
 _log = logging.getLogger(__name__)
 
-#: What goes into one entry: requests that wait share one as long as it stays below these. Events, bytes.
-_GROUP_EVENTS, _GROUP_BYTES = 200, 256 * 1024
 #: Entries that are read at once.
 _ENTRIES = 64
 #: How often another broker may be quicker before publishers are told to try again.
 _TRIES = 20
 #: Seconds that a close waits for what was accepted before it.
 _GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    events: Sequence[Event]
-    origin: str
-    at: float
-    future: asyncio.Future[Appended]
 
 
 class EngineLog:
@@ -47,7 +37,7 @@ class EngineLog:
         self._writer = writer
         self._id = known.broker_id
         self._last = known.last
-        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
+        self._requests = Requests()
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
         self._decoded: dict[int, Record] = {}
@@ -78,6 +68,11 @@ class EngineLog:
         """What is wrong with the engine."""
         return self._engine.problem or self._trouble
 
+    @property
+    def caution(self) -> str:
+        """What the engine cannot promise."""
+        return self._engine.caution
+
     async def append(
         self,
         events: Sequence[Event],
@@ -88,57 +83,31 @@ class EngineLog:
         """Returns once the engine has them. `also` is done then: if we die between, they come again and are known."""
         appended = Appended(0, 0, self._last)
         if events:
-            future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-            self._requests.put_nowait(_Request(events, origin, time.time() if at is None else at, future))
-            appended = await future
+            appended = await self._requests.append(events, origin, time.time() if at is None else at)
         if also:
             await self._writer.submit(also)
         return appended
 
     async def _append_all(self) -> None:
-        first: _Request | None = None
         while True:
-            group = [first or await self._requests.get()]
-            first = self._gather(group)
-            try:
+            async with self._requests.group() as group:
                 await self._append_group(group)
-            finally:
-                for _ in group:
-                    self._requests.task_done()
 
-    def _gather(self, group: list[_Request]) -> _Request | None:
-        """Adds what may go with the group's first one. Returns the one that was taken and does not fit any more."""
-        events, size = len(group[0].events), size_of(group[0].events)
-        while not self._requests.empty():
-            request = self._requests.get_nowait()
-            events += len(request.events)
-            size += size_of(request.events)
-            if events > _GROUP_EVENTS or size > _GROUP_BYTES:
-                return request
-            group.append(request)
-        return None
-
-    async def _append_group(self, group: list[_Request]) -> None:
+    async def _append_group(self, group: list[Request]) -> None:
         try:
             async with self._lock:
                 answers = await self._store(group)
-        except BaseException as error:
+        except BaseException:
             self._news.set()  # it may be there all the same: look
-            told = error if isinstance(error, Exception) else StorageError("the event broker ends")
-            for request in group:
-                if not request.future.done():
-                    request.future.set_exception(told)
-            if told is not error:
-                raise
-            return
+            raise
         for request, answer in zip(group, answers, strict=True):
             if not request.future.done():
                 request.future.set_result(answer)
 
-    async def _store(self, group: list[_Request]) -> list[Appended]:
+    async def _store(self, group: list[Request]) -> list[Appended]:
         for _ in range(_TRIES):
             identities = {event.identity for request in group for event in request.events}
-            stored, answers = self._placed(group, await self._known.find(list(identities)))
+            stored, answers = placed(group, await self._known.find(list(identities)), self._last)
             if not stored:
                 return answers
             try:
@@ -149,21 +118,6 @@ class EngineLog:
                 self._took(stored)
                 return answers
         raise StorageError(f"{self._engine.where}: other brokers were always quicker")
-
-    def _placed(self, group: list[_Request], known: dict[bytes, int]) -> tuple[list[Stored], list[Appended]]:
-        """What is new, with the places it would get, and what each request would be answered."""
-        stored: list[Stored] = []
-        answers = []
-        for request in group:
-            fresh = seq = 0
-            for event in request.events:
-                seq = known.get(event.identity, 0)
-                if not seq:
-                    fresh += 1
-                    seq = known[event.identity] = self._last + len(stored) + 1
-                    stored.append(Stored(seq, event, request.at, request.origin))
-            answers.append(Appended(len(request.events), len(request.events) - fresh, seq))
-        return stored, answers
 
     def _took(self, stored: Sequence[Stored]) -> None:
         self._last = stored[-1].seq

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import nats
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, ServerVersion
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
@@ -18,15 +17,16 @@ from nats.js.errors import APIError, NotFoundError
 from procman.errors import StoresError
 from procman.event_settings import shown
 from proxy_addons.events.engine import Entry, OvertakenError, TooLargeError, away, stream_of
+from proxy_addons.events.engine_places import Places
 from proxy_addons.events.writer import StorageError
 
 #: Seconds for an answer, and between two attempts to connect again.
 _PATIENCE, _PAUSE = 5.0, 0.5
 #: Entries that are asked for at once: there is a request for each.
 _SIDE_BY_SIDE = 32
-#: Pairs of place and position that are remembered.
-_REMEMBERED = 4096
 _FIRST = "Stores-First"
+#: The version that can sync each write.
+_SYNCS_ALWAYS = (2, 10)
 #: JetStream's error codes: "wrong last sequence" (nats-server, server/errors.json).
 _WRONG_LAST = 10071
 
@@ -42,12 +42,14 @@ class NatsEngine:
         self._stream = stream_of(url)
         self._subject = f"{self._stream}.events"
         self.where = f"{shown(self._url)}/{self._stream}"
-        self.problem = ""
+        self.problem = self.caution = ""
         self.on_news: Callable[[], None] = lambda: None
         self._client = Client()
         self._jet: JetStreamContext | None = None
         self._last = 0
-        self._places: list[tuple[int, int]] = []
+        self._places = Places()
+        #: Questions that the server has not answered yet.
+        self._waiting: set[asyncio.Timeout] = set()
 
     async def open(self) -> str:
         """Connects, and makes the stream where there is none."""
@@ -90,6 +92,7 @@ class NatsEngine:
                 'Name another one: engine = "nats://host:4222/stores-events"',
             )
         self.problem = _loses(config)
+        self.caution = _syncs_late(self._client.connected_server_version)
         return info
 
     async def append(self, first: int, data: bytes) -> None:
@@ -99,51 +102,40 @@ class NatsEngine:
             "Nats-Msg-Id": str(first),
             "Nats-Expected-Last-Sequence": str(self._last),
         }
-        try:
-            ack = await self._connected().publish(self._subject, data, headers=headers, stream=self._stream)
-        except APIError as error:
-            if error.err_code == _WRONG_LAST:
-                raise OvertakenError from error
-            raise StorageError(f"{self.where}: {error.description}") from error
-        except nats.errors.MaxPayloadError as error:
-            raise TooLargeError(
-                f"{self.where} takes at most {self._client.max_payload} bytes at once: max_payload in its configuration"
-            ) from error
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise away(self.where, error) from error
+        async with self._asking() as jet:
+            try:
+                ack = await jet.publish(self._subject, data, headers=headers, stream=self._stream)
+            except APIError as error:
+                if error.err_code == _WRONG_LAST:
+                    raise OvertakenError from error
+                raise StorageError(f"{self.where}: {error.description}") from error
+            except nats.errors.MaxPayloadError as error:
+                most = f"{self._client.max_payload} bytes at once: max_payload in its configuration"
+                raise TooLargeError(f"{self.where} takes at most {most}") from error
         if ack.duplicate:
             raise OvertakenError
         self._last = ack.seq
-        self._remember(first, ack.seq)
+        self._places.learn(first, ack.seq)
 
     async def read(self, after: int, limit: int) -> list[Entry]:
         """One request an entry, many at once."""
-        try:
-            state = await self._state()
-            if not state.messages:
-                return []
-            position = await self._position(after + 1, state)
-            entries: list[Entry] = []
+        entries: list[Entry] = []
+        async with self._asking() as jet:
+            state = (await jet.stream_info(self._stream)).state
+            position = await self._position(after + 1, state) if state.messages else state.last_seq + 1
             while position <= state.last_seq and len(entries) < limit:
                 end = min(position + min(_SIDE_BY_SIDE, limit - len(entries)), state.last_seq + 1)
                 found = await asyncio.gather(*(self._get(number) for number in range(position, end)))
                 # a number that was deleted by hand is answered with the next one that is there
                 entries += [entry for number, entry in enumerate(found, position) if entry and entry.position == number]
                 position = end
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise away(self.where, error) from error
         if entries:
             self._last = max(self._last, entries[-1].position)
         return entries
 
     async def _position(self, place: int, state: api.StreamState) -> int:
         """Of the entry in which a place is: the last one whose first place is not after it."""
-        low, high = state.first_seq, state.last_seq
-        at = bisect.bisect_right(self._places, (place, high))
-        if at > 0:
-            low = max(low, self._places[at - 1][1])
-        if at < len(self._places):
-            high = max(low, min(high, self._places[at][1] - 1))
+        low, high = self._places.between(place, state.first_seq, state.last_seq)
         while low < high:
             middle = (low + high + 1) // 2
             message = await self._message(middle)
@@ -164,34 +156,33 @@ class NatsEngine:
         message = await self._message(position)
         if message is None or message.seq is None or not message.headers:
             return None
-        self._remember(int(message.headers[_FIRST]), message.seq)
+        self._places.learn(int(message.headers[_FIRST]), message.seq)
         return Entry(message.seq, message.data or b"")
-
-    def _remember(self, first: int, position: int) -> None:
-        if len(self._places) >= _REMEMBERED:
-            self._places = self._places[_REMEMBERED // 2 :]
-        at = bisect.bisect_left(self._places, (first, position))
-        if at == len(self._places) or self._places[at] != (first, position):
-            self._places.insert(at, (first, position))
 
     async def trim(self, entry: Entry) -> None:
         """JetStream purges up to a sequence."""
-        try:
-            await self._connected().purge_stream(self._stream, seq=entry.position + 1)
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise away(self.where, error) from error
-        self._places = [pair for pair in self._places if pair[1] > entry.position]
+        async with self._asking() as jet:
+            await jet.purge_stream(self._stream, seq=entry.position + 1)
+        self._places.forget(entry.position)
 
     async def facts(self) -> dict[str, object]:
         """As the stream counts."""
-        try:
-            state = await self._state()
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise away(self.where, error) from error
+        async with self._asking() as jet:
+            state = (await jet.stream_info(self._stream)).state
         return {"bytes": state.bytes, "entries": state.messages}
 
-    async def _state(self) -> api.StreamState:
-        return (await self._connected().stream_info(self._stream)).state
+    @contextlib.asynccontextmanager
+    async def _asking(self) -> AsyncIterator[JetStreamContext]:
+        """Around a question to the server: once the connection is lost, nobody waits for an answer as nats-py would."""
+        try:
+            async with asyncio.timeout(None) as waiting:
+                self._waiting.add(waiting)
+                try:
+                    yield self._connected()
+                finally:
+                    self._waiting.discard(waiting)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise away(self.where, error) from error
 
     def _connected(self) -> JetStreamContext:
         """Where it is known that nobody answers, nobody has to wait."""
@@ -213,6 +204,9 @@ class NatsEngine:
 
     async def _disconnected(self) -> None:
         self.problem = f"{self.where} is not reached"
+        waiting, self._waiting = self._waiting, set()
+        for one in waiting:
+            one.reschedule(asyncio.get_running_loop().time())
 
     async def _reconnected(self) -> None:
         self.problem = ""
@@ -231,3 +225,14 @@ def _loses(config: api.StreamConfig) -> str:
         hint = f"nats stream edit {config.name} --{limited[0].replace('_', '-')}=-1"
         return f"the stream {config.name} drops events by {', '.join(limited)}, delivered or not: {hint}"
     return ""
+
+
+def _syncs_late(version: ServerVersion) -> str:
+    """What a server that is too old cannot do (NATS' release notes for 2.10: ``sync_interval: always``)."""
+    if (version.major, version.minor) >= _SYNCS_ALWAYS:
+        return ""
+    return (
+        f"nats-server {version.major}.{version.minor}.{version.patch} cannot sync each event to the disk: if its "
+        "machine loses power, up to two minutes of acknowledged events are lost (none where only the server is killed). "
+        "Install nats-server 2.10 or newer, with sync_interval: always in its jetstream { } block"
+    )

@@ -37,7 +37,7 @@ class RedisEngine:
         self._url = urlsplit(url)._replace(path="").geturl()
         self._key = stream_of(url)
         self.where = f"{shown(self._url)}/{self._key}"
-        self.problem = ""
+        self.problem = self.caution = ""
         self.on_news: Callable[[], None] = lambda: None
         self._client: Any = None
         self._ear: Any = None
@@ -61,7 +61,7 @@ class RedisEngine:
             # the id goes with the stream: made with it, and lost with it
             await self._client.set(f"{self._key}:id", uuid.uuid4().hex, nx=True)
             log_id = await self._client.get(f"{self._key}:id")
-            self.problem = await self._loses()
+            await self._look()
         except _GONE as error:
             await self.close()
             raise away(self.where, error) from error
@@ -84,18 +84,13 @@ class RedisEngine:
                 'Name another one: engine = "redis://host:6379/stores-events"',
             )
 
-    async def _loses(self) -> str:
-        """What in the server's configuration loses what it has acknowledged. A server may keep that to itself."""
+    async def _look(self) -> None:
+        """Notes what in the server's configuration loses what it has acknowledged. It may keep that to itself."""
         try:
-            found = await self._client.config_get("appendonly", "maxmemory-policy")
+            found = await self._client.config_get("appendonly", "appendfsync", "maxmemory-policy")
         except ResponseError:
-            return ""
-        if found.get("appendonly") == "no":
-            return "Redis keeps nothing on the disk: redis-cli config set appendonly yes (and appendfsync always)"
-        policy = str(found.get("maxmemory-policy", ""))
-        if policy.startswith("allkeys"):
-            return f"Redis may drop the stream ({policy}): redis-cli config set maxmemory-policy noeviction"
-        return ""
+            found = {}
+        self.problem, self.caution = _loses(found), _syncs_late(found)
 
     async def append(self, first: int, data: bytes) -> None:
         """One command; the others are told."""
@@ -158,7 +153,7 @@ class RedisEngine:
                     pause = _FIRST_PAUSE
                     if message["type"] == "subscribe":
                         self._own.clear()
-                        self.problem = await self._loses()
+                        await self._look()
                     elif message["data"] in self._own:
                         self._own.discard(message["data"])
                         continue
@@ -179,3 +174,23 @@ class RedisEngine:
         for client in filter(None, (self._client, self._ear)):
             with contextlib.suppress(*_GONE, RedisError):
                 await client.aclose()
+
+
+def _loses(found: dict[str, str]) -> str:
+    if found.get("appendonly") == "no":
+        return "Redis keeps nothing on the disk: redis-cli config set appendonly yes (and appendfsync always)"
+    policy = found.get("maxmemory-policy", "")
+    if policy.startswith("allkeys"):
+        return f"Redis may drop the stream ({policy}): redis-cli config set maxmemory-policy noeviction"
+    return ""
+
+
+def _syncs_late(found: dict[str, str]) -> str:
+    policy = found.get("appendfsync", "always")
+    if policy == "always":
+        return ""
+    lost = "a second" if policy == "everysec" else "half a minute"  # the kernel's own write-back: 30 s
+    return (
+        f"Redis syncs later than it acknowledges (appendfsync {policy}): if its machine loses power, up to {lost} of "
+        "acknowledged events is lost. redis-cli config set appendfsync always"
+    )

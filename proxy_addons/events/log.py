@@ -44,6 +44,10 @@ class Log(Protocol):
     def problem(self) -> str:
         """What is wrong with it now, for people; empty when nothing is."""
 
+    @property
+    def caution(self) -> str:
+        """What it cannot promise as it is set up, with what to do about it; empty when nothing."""
+
     async def append(
         self,
         events: Sequence[Event],

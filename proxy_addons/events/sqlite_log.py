@@ -29,7 +29,7 @@ class SqliteLog:
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self.on_stored: Callable[[Sequence[Stored]], None] = lambda _: None
-        self.problem = ""
+        self.problem = self.caution = ""
         self._writer = writer
         self._reader = database.connect(read_only=True)
         self._thread = ThreadPoolExecutor(1, "events reader")
