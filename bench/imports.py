@@ -44,9 +44,9 @@ def memory():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
 {first}
-before, began = memory(), time.perf_counter()
+before, began = memory(), time.process_time()
 import {modules}
-print(json.dumps([time.perf_counter() - began, memory() - before]))
+print(json.dumps([time.process_time() - began, memory() - before]))
 """
 
 
@@ -76,7 +76,7 @@ def _page(found: dict[str, list[tuple[float, int]]]) -> str:
         "# What the libraries cost to import",
         "",
         f"Written by `python -m bench imports`: medians of {ROUNDS} processes each, on Python",
-        f"{platform.python_version()}, beside an interpreter that has asyncio already.",
+        f"{platform.python_version()}, beside an interpreter that has asyncio already. Milliseconds of CPU.",
         "What several of them import is counted with each of them:",
         "mitmproxy brings brotli, zstandard, h2, hpack and much of trustme's cryptography.",
         "",

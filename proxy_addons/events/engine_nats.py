@@ -233,6 +233,6 @@ def _syncs_late(version: ServerVersion) -> str:
         return ""
     return (
         f"nats-server {version.major}.{version.minor}.{version.patch} cannot sync each event to the disk: if its "
-        "machine loses power, up to two minutes of acknowledged events are lost (none where only the server is killed). "
+        "machine loses power, up to two minutes of acknowledged events are lost (a killed server loses none). "
         "Install nats-server 2.10 or newer, with sync_interval: always in its jetstream { } block"
     )
