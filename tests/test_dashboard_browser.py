@@ -170,6 +170,16 @@ def test_who_comes_without_a_ticket_is_told_what_to_type(browser: Chromium, shop
     tab.open("about:blank")
 
 
+def test_who_signs_out_is_a_stranger_again(browser: Chromium, shop: Shop) -> None:
+    tab = browser.tab()
+    tab.ask("Emulation.setUserAgentOverride", userAgent="Chrome", acceptLanguage="en")
+    tab.open(f"http://{shop.host}/logs#ticket={shop.post('/api/v1/tickets', {})['ticket']}")
+    click(tab, "document.querySelector('#top .looks button:last-child')")
+    click(tab, "[...document.querySelectorAll('#help button')].find((one) => one.innerText === 'Sign out')")
+    tab.until("document.querySelector('#view h1')?.innerText === 'This browser is not signed in'")
+    tab.open("about:blank")
+
+
 def test_a_service_is_stopped_started_and_restarted_by_clicks(visit: Any, site: Site) -> None:
     tab = visit("services")
     pid = site.process("shop.web")["pid"]
@@ -483,7 +493,10 @@ def test_the_first_view_is_small(shop: Shop) -> None:
 def test_axe_finds_nothing_serious(visit: Any, shop: Shop, scheme: str) -> None:
     tab = visit("services", scheme=scheme)
     shop.publish()
-    for view in VIEWS:
+    shop.post("/api/v1/inspection/on", {"targets": ["shop"]})
+    shop.get_as("shop", "/inspected")
+    (recorded,) = shop.get("/api/v1/inspection/requests?limit=1")["requests"]
+    for view in (*VIEWS, f"inspect?id={recorded['id']}"):
         tab.open(tab.run(f"location.origin + '/{view}'"))
         tab.until("!!document.querySelector('#view > .view:not(.banners)')")
         shop.get_as("shop", "/looked-at")

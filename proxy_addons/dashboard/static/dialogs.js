@@ -1,7 +1,9 @@
 // Questions, and the list of shortcuts. A dialog of the browser's own keeps the focus inside and gives it back.
 
+import { remove } from "./api.js";
 import { button, h } from "./dom.js";
 import { keysOn, setKeys, shortcuts } from "./keyboard.js";
+import { failed } from "./notices.js";
 import { t } from "./words.js";
 
 function open(dialog) {
@@ -85,7 +87,21 @@ export function help() {
     { "aria-label": t("help"), id: "help" },
     title,
     h("ul", { class: "keys" }, ...rows),
-    h("p", { class: "does" }, h("label", {}, box, " ", t("keys.single"))),
+    h(
+      "div",
+      { class: "bar" },
+      h("label", { class: "does" }, box, " ", t("keys.single")),
+      button(null, t("sign.out"), signOut, { class: "end" }),
+    ),
   );
   open(dialog);
+}
+
+async function signOut() {
+  try {
+    await remove("/session");
+    location.assign("/");
+  } catch (problem) {
+    failed(problem);
+  }
 }

@@ -69,6 +69,7 @@ const WORDS = {
     "Only you, on this machine, may see and steer what runs here. Type this in the workspace; it opens the page with a key that works once:",
     "ここで動いているものを見たり操作したりできるのは、このマシンのあなただけです。ワークスペースで次のコマンドを実行すると、一度だけ使えるキーとともにこのページが開きます。",
   ],
+  "sign.out": ["Sign out", "サインアウト"],
   "enter.stays": ["Signed in, a browser stays so for seven days.", "一度サインインすると、7 日間有効です。"],
 
   filter: ["Filter", "絞り込み"],
