@@ -12,24 +12,12 @@ from typing import Any
 
 import pytest
 from supervising import Supervising
-from whole_system import WholeSystem
+from whole_system import HERE, WholeSystem
 from workbench import wait_until
 
 from procman import client
 from procman.client import Call
 from procman.errors import StoresError
-
-SERVE = """
-import http.server, os
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"here")
-    def log_message(self, *arguments):
-        print("asked", flush=True)
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
-"""
 
 
 def hand_over(system: Supervising) -> dict[str, Any]:
@@ -49,7 +37,7 @@ def hand_over(system: Supervising) -> dict[str, Any]:
 @pytest.fixture
 def system(tmp_path: Path) -> Iterator[WholeSystem]:
     made = WholeSystem(tmp_path)
-    made.program("serve.py", SERVE)
+    made.program("serve.py", HERE)
     made.service("shop", "web: exec python3 serve.py\nworker: sleep 1000\n", setup="", remote=False)
     made.service("brief", "web: echo up; exec sleep 1000\n", ready={"log": "up"}, restart="never", setup="")
     try:

@@ -29,8 +29,6 @@ def throwaway(tmp_path: Path) -> Iterator[Machine]:
     made = Machine(tmp_path)
     try:
         made.path("/srv/shop/Procfile.d").mkdir(parents=True)
-        # makes Java's store anew with each change, in seconds; the one test that is about it has it back
-        made.path("/etc/ca-certificates/update.d/jks-keystore").unlink(missing_ok=True)
         yield made
     finally:
         made.end()

@@ -13,6 +13,18 @@ from workbench import wait_until
 
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
 PROBLEM = {"Accept": "application/json"}
+#: A service's program: answers everything with ``here``, and says when it was asked.
+HERE = """
+import http.server, os
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"here")
+    def log_message(self, *arguments):
+        print("asked", flush=True)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
+"""
 
 
 @dataclass(frozen=True)
