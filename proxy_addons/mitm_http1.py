@@ -126,8 +126,9 @@ class _Trailers(_http1.Http1Connection):
             return
         for command in super().send(event):
             if self._outgoing and isinstance(command, commands.SendData) and command.data == _LAST_CHUNK:
-                command = commands.SendData(command.connection, b"0\r\n" + bytes(self._outgoing) + b"\r\n")  # noqa: PLW2901
-            yield command
+                yield commands.SendData(command.connection, b"0\r\n" + bytes(self._outgoing) + b"\r\n")
+            else:
+                yield command
         if isinstance(event, ResponseEndOfMessage):
             self._outgoing = None
 
@@ -158,8 +159,9 @@ class ClientHttp1(_Trailers, _http1.Http1Server):
         """Keeps the request as it came for itself, and gives the addons a copy."""
         for command in super().read_headers(event):
             if isinstance(command, commands.SendData):  # its own page about a malformed request
-                command = commands.SendData(self.conn, self._error(400, "This is no proper HTTP request."))  # noqa: PLW2901
-            elif isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
+                yield commands.SendData(self.conn, self._error(400, "This is no proper HTTP request."))
+                continue
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, RequestHeaders):
                 command.event.request = command.event.request.copy()
             yield command
 

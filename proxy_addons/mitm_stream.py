@@ -80,7 +80,8 @@ class GatewayStream(HttpStream):
         flow = http.HTTPFlow(self.context.client, self.context.server)
         flow.metadata[ABSOLUTE_FORM] = bool(event.request.host) and not event.request.is_http2
         event.replay_flow = flow
-        return super().state_wait_for_request_headers(event)  # type: ignore[no-any-return]
+        read: Commands = super().state_wait_for_request_headers(event)
+        return read
 
     def _handle_event(self, event: events.Event) -> Commands:
         if isinstance(event, RequestTrailers) and FORGEABLE in self.flow.metadata:

@@ -57,6 +57,6 @@ class UpstreamLayer(layer.Layer):
         error = yield commands.OpenConnection(self.context.server)
         if not error:
             self._http = UpstreamHttp1(self.context)
-            self._handle_event = self._http.handle_event  # type: ignore[method-assign]
+            self._handle_event = self._http.handle_event  # type: ignore[method-assign]  # as mitmproxy's layers hand over
             yield from self._http.handle_event(event)
         yield RegisterHttpConnection(self.context.server, error)

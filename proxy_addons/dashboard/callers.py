@@ -75,8 +75,8 @@ class Callers:
 def _has(pid: str, wanted: str) -> bool:
     folder = f"/proc/{pid}/fd"
     try:
-        # as text: twice as fast as by pathlib
-        return any(os.readlink(f"{folder}/{number}") == wanted for number in os.listdir(folder))  # noqa: PTH115, PTH208
+        numbers = os.listdir(folder)  # noqa: PTH208 - as text: twice as fast as by pathlib
+        return any(os.readlink(f"{folder}/{number}") == wanted for number in numbers)  # noqa: PTH115 - as above
     except OSError:  # it has ended
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from h2 import events
 from h2.errors import ErrorCodes
@@ -128,7 +128,7 @@ class Call:
 
     def take(self, event: events.Event) -> None:
         """What the service did."""
-        take = _TAKES.get(type(event))
+        take = self._TAKES.get(type(event))
         if take is not None and self._asker is not None:
             take(self, event, self._asker)
 
@@ -160,6 +160,16 @@ class Call:
 
     def _credit(self, _: Any, __: Asker) -> None:
         self.go_on()
+
+    _TAKES: ClassVar[dict[type, Callable[[Call, Any, Asker], None]]] = {
+        events.InformationalResponseReceived: _interim,
+        events.ResponseReceived: _head,
+        events.DataReceived: _data,
+        events.TrailersReceived: _trailers,
+        events.StreamEnded: _end,
+        events.StreamReset: _reset,
+        events.WindowUpdated: _credit,
+    }
 
     def _read(self, size: int) -> None:
         if self._paused:
@@ -237,14 +247,3 @@ def _response(headers: Any) -> Response:
 
 def _plain(headers: Any) -> list[Field]:
     return [(bytes(name), bytes(value)) for name, value in headers or ()]
-
-
-_TAKES: Final[dict[type, Callable[[Call, Any, Asker], None]]] = {
-    events.InformationalResponseReceived: Call._interim,  # noqa: SLF001 - its own
-    events.ResponseReceived: Call._head,  # noqa: SLF001
-    events.DataReceived: Call._data,  # noqa: SLF001
-    events.TrailersReceived: Call._trailers,  # noqa: SLF001
-    events.StreamEnded: Call._end,  # noqa: SLF001
-    events.StreamReset: Call._reset,  # noqa: SLF001
-    events.WindowUpdated: Call._credit,  # noqa: SLF001
-}

@@ -98,6 +98,6 @@ class Key:
 
 def _algorithm(alg: str) -> Any:
     # jwt costs 30 ms where cryptography is loaded already, as it is in the gateway: paid with the first key
-    from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: PLC0415
+    from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: PLC0415 - see above
 
     return ECAlgorithm if alg == "ES256" else RSAAlgorithm
