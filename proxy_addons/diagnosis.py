@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from typing import NamedTuple
 
-from procman.snapshot import Findings, ProcessStatus, ServiceStatus, Snapshot
-from procman.state import ANSWERING, BROKEN, State
-from proxy_addons import ansi
+from procman.snapshot import Findings, ServiceStatus, Snapshot
+from procman.state import BROKEN, State
 from proxy_addons import button as press
 from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.decision import Decision
 from proxy_addons.problem import Code, Problem
+from proxy_addons.service_facts import Fact, ProcessRow, facts_about, process_row, shortened, tone
 from proxy_addons.tail import as_spans
 from proxy_addons.view import View
 from proxy_addons.words import Words
@@ -22,13 +21,6 @@ _MOST_LINKS = 30
 _MOST_MISTAKES = 5
 #: Bytes: the page is at most 30 kB, of which markup, style and words take about 12; and the markup around a span.
 _ROOM_FOR_LOG, _MARKUP = 10_000, 30
-#: What the detail of a problem is, where it is not the system's word.
-_DETAILS = {
-    Code.PORT_TAKEN: "holder",
-    Code.OTHER_PORT: "listening",
-    Code.FOREIGN_ADDRESS: "listening",
-    Code.REMOTE_FORBIDDEN: "rule",
-}
 _PLAIN = frozenset(
     {
         *(Code.UNKNOWN_HOST, Code.NOT_OURS, Code.BAD_HOST, Code.STOPPED, Code.EXITED),
@@ -51,22 +43,10 @@ _RESTARTABLE = frozenset(
     }
 )
 #: A URL may be 8 kB long, and the page says what was asked, not all of it.
-_LONGEST_URL, _LONGEST_TEXT = 500, 1000
+_LONGEST_URL = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One line about the service. `tone` colours a state; `code` is set in a fixed width."""
-
-    label: str
-    value: str
-    url: str = ""
-    tone: str = ""
-    code: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A line to type, and what it does."""
 
     line: str
@@ -82,21 +62,6 @@ class Link:
     description: str
     state: str
     tone: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessRow:
-    """One process of the service."""
-
-    name: str
-    state: str
-    tone: str
-    since: str
-    since_iso: str
-    pid: int | None
-    port: int | None
-    restarts: int
-    exit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +141,7 @@ def diagnose(
         title=words.title(problem.code, values),
         text=text,
         method=request[0],
-        url=_short(f"{decision.site}{request[1]}", _LONGEST_URL),
+        url=shortened(f"{decision.site}{request[1]}", _LONGEST_URL),
         by=by,
         commands=[
             Command(line, does)
@@ -187,8 +152,8 @@ def diagnose(
         state=service.state if service else "",
         heading=words.labels["service"].format(service=name) if name else words.labels["detail"],
         description=service.description if service else "",
-        facts=_facts(service, problem, words, look.findings, "" if live else text),
-        processes=[_process(process, words) for process in service.processes] if service else [],
+        facts=facts_about(service, problem, words, look.findings, "" if live else text),
+        processes=[process_row(process, words) for process in service.processes] if service else [],
         log=["".join(text for text, _ in line) for line in lines],
         lines=lines,
         mistakes=mistakes,
@@ -230,81 +195,7 @@ def _ending(service: ServiceStatus | None, words: Words) -> str:
 def _mistakes(snapshot: Snapshot, name: str) -> list[str]:
     """Those in the service's own file, and in the workspace's: each begins with the place, ``file:line: ``."""
     own = (f"Procfile.d/{name}:", "stores.toml:", "stores.local.toml:")
-    return [_short(mistake, _LONGEST_TEXT) for mistake in snapshot.mistakes if mistake.startswith(own)][:_MOST_MISTAKES]
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _first_line(text: str) -> str:
-    """Of a problem that goes on with a program's last output, which the page shows in its own place."""
-    return _short(ansi.plain(text.partition("\n")[0]), _LONGEST_TEXT)
-
-
-def _facts(service: ServiceStatus | None, problem: Problem, words: Words, findings: Findings, text: str) -> list[Fact]:
-    labels = words.labels
-    facts = []
-    if problem.reference:
-        facts.append(Fact(labels["reference"], problem.reference, code=True))
-    if problem.hop:
-        facts.append(Fact(labels["hop"], words.hop(problem.hop)))
-    told = not problem.detail or problem.detail in text or problem.code is Code.MISTAKE
-    if not told and not (service and service.problem == problem.detail):
-        facts.append(Fact(labels[_DETAILS.get(problem.code, "detail")], _first_line(problem.detail)))
-    return facts + _facts_of_service(service, words, findings) if service else facts
-
-
-def _facts_of_service(service: ServiceStatus, words: Words, findings: Findings) -> list[Fact]:
-    labels = words.labels
-    facts = [Fact(labels["state"], _since(service, words), tone=_tone(service.state))]
-    if findings.waits_for:
-        facts.append(Fact(labels["waits_for"], words.wait(findings.waits_for)))
-    if findings.setup in {"never", "stale", "absent"}:
-        facts.append(Fact(labels["setup"], labels[f"setup_{findings.setup}"], tone="wait"))
-    if service.problem:
-        facts.append(Fact(labels["problem"], words.ending(_first_line(service.problem))))
-    if service.port:
-        facts.append(Fact(labels["port"], str(service.port), code=True))
-    if service.remote:
-        facts.append(Fact(labels["remote"], service.remote, url=service.remote))
-    else:
-        facts.append(Fact(labels["remote"], labels["no_remote"]))
-    if service.repo:
-        # Anybody can write a registration; a link that runs script must not come of it.
-        facts.append(Fact(labels["repo"], service.repo, url=service.repo if _is_web(service.repo) else ""))
-    if service.file:
-        facts.append(Fact(labels["file"], service.file, code=True))
-    return facts
-
-
-def _since(service: ServiceStatus, words: Words) -> str:
-    """The state, and for how long: a start is told by how long it takes already."""
-    since = max((process.since for process in service.processes if process.state is service.state), default=0.0)
-    state = words.state(service.state)
-    if not since:
-        return state
-    span = words.labels["since"].format(span=words.span(max(0.0, time.time() - since)))
-    return words.labels["state_since"].format(state=state, since=span)
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-def _process(process: ProcessStatus, words: Words) -> ProcessRow:
-    span = words.span(max(0.0, time.time() - process.since)) if process.since else ""
-    return ProcessRow(
-        name=process.name,
-        state=words.state(process.state),
-        tone=_tone(process.state),
-        since=words.labels["since"].format(span=span) if span else "",
-        since_iso=datetime.fromtimestamp(process.since, UTC).isoformat(timespec="seconds") if process.since else "",
-        pid=process.pid,
-        port=process.port,
-        restarts=process.restarts,
-        exit=words.ending(process.exit) if process.exit else _first_line(process.problem),
-    )
+    return [shortened(mistake) for mistake in snapshot.mistakes if mistake.startswith(own)][:_MOST_MISTAKES]
 
 
 def _link(service: ServiceStatus, view: View, decision: Decision, words: Words) -> Link:
@@ -313,13 +204,5 @@ def _link(service: ServiceStatus, view: View, decision: Decision, words: Words) 
         view.url(service, decision.site),
         service.description,
         words.state(service.state),
-        _tone(service.state),
+        tone(service.state),
     )
-
-
-def _tone(state: State) -> str:
-    if state in ANSWERING:
-        return "good"
-    if state in BROKEN:
-        return "bad"
-    return "plain" if state in {State.STOPPED, State.EXITED} else "wait"

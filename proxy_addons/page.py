@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import Final
 
 from proxy_addons.acceptance import Form
 from proxy_addons.button import EVENTS, SCRIPT
 from proxy_addons.diagnosis import Diagnosis
+from proxy_addons.page_template import PageTemplate
 from proxy_addons.site import Site
-from proxy_addons.words import PAGES, Words
+from proxy_addons.words import Words
 
-if TYPE_CHECKING:
-    from jinja2 import Template
+_TEMPLATE: Final = PageTemplate("fallback.html", "fallback.css")
 
 
 def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
@@ -24,9 +21,7 @@ def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
         # Only where asking again repeats nothing but a look at a page.
         again = diagnosis.tone == "wait" and diagnosis.method == "GET"
         refresh = diagnosis.retry_after if again else None
-        text = _template().render(
-            page=diagnosis, words=words.labels, lang=words.language, refresh=refresh, style=_style(), script=SCRIPT
-        )
+        text = _TEMPLATE.render(page=diagnosis, words=words.labels, lang=words.language, refresh=refresh, script=SCRIPT)
     elif form is Form.PROBLEM:
         text = json.dumps(problem_document(diagnosis), ensure_ascii=False, indent=2) + "\n"
     else:
@@ -40,8 +35,7 @@ def security_policy(diagnosis: Diagnosis, site: Site) -> str:
 
     The script is named by its whole URL, the style by its hash: what a service keeps on the same host is no part of it.
     """
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    rules = ["default-src 'none'", f"style-src 'sha256-{digest}'", "img-src data:", "base-uri 'none'"]
+    rules = ["default-src 'none'", _TEMPLATE.style_source, "img-src data:", "base-uri 'none'"]
     if diagnosis.events:
         rules += [f"script-src {site}{SCRIPT}", f"connect-src {site}{EVENTS}"]
     rules += ["form-action 'self'" if diagnosis.button else "form-action 'none'", "frame-ancestors 'self'"]
@@ -93,23 +87,3 @@ def one_line(diagnosis: Diagnosis) -> str:
 
 def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else " " for character in line)
-
-
-@functools.cache
-def _style() -> str:
-    return (PAGES / "fallback.css").read_text(encoding="utf-8")
-
-
-@functools.cache
-def _template() -> Template:
-    # jinja2 costs 50 ms and 2 MB, once, with the first page. It escapes every value by itself.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
-
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(PAGES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("fallback.html")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +13,16 @@ from proxy_addons.acceptance import Form, form_of, language_of
 from proxy_addons.issuer import discovery
 from proxy_addons.issuer.authorization_request import AuthorizationRequest
 from proxy_addons.issuer.message import Answer, Request
+from proxy_addons.page_template import PageTemplate
 from proxy_addons.words import LANGUAGES, PAGES
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from proxy_addons.issuer.issuer import Terms
 
 #: On everything that a browser shows. The form's Origin would be "null" with a referrer policy of "no-referrer".
 CAREFUL: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+
+_TEMPLATE: Final = PageTemplate("issuer.html", "fallback.css", "issuer.css")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +113,10 @@ def plain(status: int, text: str, **headers: str) -> Answer:
 
 
 def _html(request: Request, page: Page, status: int) -> Answer:
-    body = _template().render(page=page, words=_words(request), lang=_language(request), style=_style())
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    body = _TEMPLATE.render(page=page, words=_words(request), lang=_language(request))
     # No form-action: browsers hold it against every redirect that follows a form, and the client's may lead anywhere.
     # Nothing on the page can make a form: it has no script, and every value is escaped.
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    policy = f"default-src 'none'; {_TEMPLATE.style_source}; img-src data:; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Language": _language(request),
@@ -141,22 +139,3 @@ def _words(request: Request) -> dict[str, str]:
 @functools.cache
 def _all_words() -> dict[str, dict[str, str]]:
     return tomllib.loads((PAGES / "issuer.toml").read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _style() -> str:
-    return "".join((PAGES / name).read_text(encoding="utf-8") for name in ("fallback.css", "issuer.css"))
-
-
-@functools.cache
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - as in `proxy_addons.page`
-
-    environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader(PAGES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("issuer.html")
