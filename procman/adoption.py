@@ -59,6 +59,15 @@ class Adoption:
         self.ledger.wanted &= set(roster.processes)
         self.ledger.write()
 
+    def to_start(self, roster: Roster, *, resume: bool) -> list[str]:
+        """The names of the services' processes that were wanted and do not live.
+
+        `resume`: also those that were wanted when the machine or the login ended.
+        """
+        before = self.ledger.take_before()  # by whatever start: what is begun by hand is not mixed with it later
+        missing = {*self.missing, *(before if resume else ())}
+        return [process.name for process in roster.services() if process.name in missing]
+
     def _survivors(self) -> dict[str, dict[str, list[Entry]]]:
         """Everything that carries our tag, by name and tag; as entries, which tell them from strangers."""
         found: dict[str, dict[str, list[Entry]]] = {}

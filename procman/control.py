@@ -8,68 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import secrets
 import socket
-import sys
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from procman import examination, log_reading, plans
-from procman.attachment import Attachment
-from procman.build import Build
 from procman.conversation import Conversation
 from procman.errors import StoresError
-from procman.following import Following, as_text
-from procman.process import Supervised
-from procman.roster import GATEWAY
-from procman.supervisor import Supervisor
+from procman.verbs import Verbs
 
 _REQUEST_LIMIT = 1024 * 1024
 
-#: Seconds between the answer to `hand-over` and the exec that ends all conversations.
-_FAREWELL = 0.05
-
-#: Characters of what is said of a service.
-_LONGEST_ADVICE = 1000
-
-#: Stored lines that a request can be told. Whoever wants more reads the files, which costs the supervisor nothing.
-_STORED_LINES = 1000
-
 
 class Control:
-    """The socket, and a method for each verb."""
+    """The socket, and every conversation on it."""
 
-    def __init__(self, supervisor: Supervisor, logs: Path, note: Callable[[str, str], None]) -> None:
-        self._supervisor = supervisor
-        self._logs = logs
+    def __init__(self, verbs: Verbs, note: Callable[[str, str], None]) -> None:
+        self._verbs = verbs
         self._note = note
-        self._build, self._life = Build.here(), secrets.token_hex(4)
-        self._works: set[asyncio.Task[list[Supervised]]] = set()
         self._conversations: set[asyncio.Task[None]] = set()
-        self._farewells: set[asyncio.Task[None]] = set()
-        self._verbs: dict[str, Callable[[Conversation], Awaitable[Any]]] = {
-            "status": self._status,
-            "watch": self._watch,
-            "start": self._start,
-            "stop": self._stop,
-            "restart": self._restart,
-            "run": self._run,
-            "logs": self._show_logs,
-            "attach": self._attach,
-            "environment": self._environment,
-            "probe": self._probe,
-            "examine": self._examine,
-            "sleep": self._sleep,
-            "about": self._about,
-            "hand-over": self._hand_over,
-            "advise": self._advise,
-            "down": self._down,
-        }
 
     async def serve(self, path: Path) -> asyncio.Server:
         """Listens at `path`, which only its owner may open. A socket left by a killed supervisor is replaced."""
@@ -84,11 +42,11 @@ class Control:
 
     async def close(self) -> None:
         """Ends every conversation; whoever asked for the end is told first."""
-        if self._farewells:
-            await asyncio.wait(self._farewells, timeout=1.0)
-        for task in (*self._conversations, *self._works):
+        if self._verbs.farewells:
+            await asyncio.wait(self._verbs.farewells, timeout=1.0)
+        for task in self._conversations:
             task.cancel()
-        await asyncio.gather(*self._conversations, *self._works, return_exceptions=True)
+        await asyncio.gather(*self._conversations, self._verbs.cancel(), return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -109,9 +67,8 @@ class Control:
                 await writer.wait_closed()
 
     async def _answer(self, conversation: Conversation) -> None:
-        verb = self._verbs.get(conversation.verb, self._unknown)
         try:
-            await conversation.tell(ok=await verb(conversation))
+            await conversation.tell(ok=await self._verbs.answer(conversation))
         except StoresError as error:
             await conversation.refuse(error)
         except OSError as error:  # of the machine, not of the connection: then this fails, too
@@ -119,177 +76,3 @@ class Control:
         except Exception as error:  # noqa: BLE001 (whoever asked must not wait for ever, and whoever mends needs the place)
             self._note("stores", "a fault of stores itself, please report it:\n" + traceback.format_exc().rstrip())
             await conversation.refuse(StoresError(f"A fault of stores itself: {error!r}", "Please report it."))
-
-    async def _unknown(self, conversation: Conversation) -> Any:
-        raise StoresError(
-            f"What runs does not know the verb {conversation.verb!r}",
-            "Is it older than this command? Start it anew: stores down, then stores up -d",
-        )
-
-    async def _status(self, conversation: Conversation) -> Any:  # noqa: ARG002 (every verb takes one)
-        await self._supervisor.probe([])
-        return self._supervisor.snapshot().to_json()
-
-    async def _watch(self, conversation: Conversation) -> Any:
-        """The state, whenever it changes. The gateway says on the same connection that it is ready."""
-        listening = asyncio.create_task(self._hear_ready(conversation))
-        try:
-            told = None
-            while not listening.done():
-                ring = self._supervisor.bell.next()  # taken before one looks
-                snapshot = self._supervisor.snapshot().to_json()
-                if snapshot != told:
-                    await conversation.tell(snapshot=snapshot)
-                    told = snapshot
-                await asyncio.wait({ring, listening}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            listening.cancel()
-        return True
-
-    async def _hear_ready(self, conversation: Conversation) -> None:
-        while line := await conversation.reader.readline():
-            gateway = self._supervisor.roster.processes.get(GATEWAY)
-            if conversation.request.get("as") == GATEWAY and gateway and json.loads(line).get("ready"):
-                gateway.mark_ready()
-
-    async def _start(self, conversation: Conversation) -> Any:
-        needs = not conversation.request.get("no_needs")
-        urgent = bool(conversation.request.get("urgent"))
-        work = self._supervisor.start(conversation.targets, needs=needs, urgent=urgent)
-        return await self._told_of_states(conversation, work)
-
-    async def _stop(self, conversation: Conversation) -> Any:
-        return await self._told_of_states(conversation, self._supervisor.stop(conversation.targets))
-
-    async def _restart(self, conversation: Conversation) -> Any:
-        return await self._told_of_states(conversation, self._supervisor.restart(conversation.targets))
-
-    async def _told_of_states(self, conversation: Conversation, work: Coroutine[Any, Any, list[Supervised]]) -> Any:
-        """Does the work, and tells of each state on the way. It goes on when the other end leaves."""
-        task = asyncio.create_task(work)
-        self._works.add(task)
-        task.add_done_callback(self._works.discard)
-        states = {process.name: process.state for process in self._supervisor.roster.processes.values()}
-        while True:
-            ring = self._supervisor.bell.next()  # taken before one looks
-            done = task.done()
-            for process in list(self._supervisor.roster.processes.values()):
-                if states.get(process.name) is not process.state:
-                    states[process.name] = process.state
-                    told = {"name": process.name, "state": process.state, "problem": process.problem}
-                    await conversation.tell(state=told)
-            if done:
-                break
-            either: set[asyncio.Future[Any]] = {task, ring}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        return [{"name": process.name, "state": process.state, "pid": process.pid} for process in await task]
-
-    async def _run(self, conversation: Conversation) -> Any:
-        """A second ``stores run``: starts, shows, and stops what it started when its terminal says so."""
-        supervisor = self._supervisor
-        ran = {process.name for process in supervisor.running()}
-        chosen = supervisor.roster.select(conversation.targets)
-        following = Following(supervisor.hearers, [process.name for process in chosen])
-        telling = asyncio.create_task(following.tell(conversation))
-        gone = asyncio.create_task(conversation.gone())
-        start = asyncio.create_task(self._told_of_states(conversation, supervisor.start(conversation.targets)))
-        try:
-            await asyncio.wait({start, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if start.done():
-                await start
-            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            following.close()
-            for task in (start, gone, telling):
-                task.cancel()
-            await asyncio.gather(start, gone, telling, return_exceptions=True)
-            mine = [process.name for process in supervisor.running() if process.name not in ran]
-            if mine:
-                await supervisor.stop(mine)
-        return True
-
-    async def _show_logs(self, conversation: Conversation) -> Any:
-        """The last lines, and, to ``follow``, the new ones.
-
-        Whoever asks to follow is told first where in each log they begin: what stands before is read from the files.
-        """
-        request = conversation.request
-        chosen = self._supervisor.roster.select(conversation.targets)
-        if not conversation.targets:
-            chosen.append(self._supervisor.roster.processes[GATEWAY])
-        names = [process.name for process in chosen]
-        if request.get("follow"):
-            return await self._follow(conversation, chosen)
-        n = min(int(request.get("n") or _STORED_LINES), _STORED_LINES)
-        for line in log_reading.tail(self._logs, names, n=n, since=float(request.get("since") or 0)):
-            await conversation.tell(line={"at": line.at, "name": line.name, "text": as_text(line.text)})
-        return True
-
-    async def _follow(self, conversation: Conversation, chosen: list[Supervised]) -> Any:
-        following = Following(self._supervisor.hearers, [process.name for process in chosen])
-        begins = {process.name: process.output.told_to for process in chosen}  # no await between these two
-        gone = asyncio.create_task(conversation.gone())
-        telling = asyncio.create_task(following.tell(conversation))
-        try:
-            await conversation.tell(begins=begins)
-            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            following.close()
-            gone.cancel()
-            telling.cancel()
-        return True
-
-    async def _probe(self, conversation: Conversation) -> Any:
-        """Who answers for services that do not run here may have changed: asked by whoever is about to say so."""
-        found = await self._supervisor.probe(conversation.targets)
-        return [{"name": process.name, "state": process.state, "pid": process.pid} for process in found]
-
-    async def _examine(self, conversation: Conversation) -> Any:
-        """What the page wants to know of one service that does not answer."""
-        await self._supervisor.probe(conversation.targets)
-        roster = self._supervisor.roster
-        return {name: asdict(await examination.examine(roster, name)) for name in conversation.targets}
-
-    async def _attach(self, conversation: Conversation) -> Any:
-        """A terminal for one process: its output and its end are told, what is typed is passed on."""
-        service, process = self._supervisor.roster.workspace.process(" ".join(conversation.targets))
-        supervised = self._supervisor.roster.processes[plans.name_of(service, process)]
-        return await Attachment(conversation, supervised, self._supervisor.bell).attend()
-
-    async def _sleep(self, conversation: Conversation) -> Any:
-        """Stops what the gateway saw nobody use for long; the answer says why each stays."""
-        return {name: await self._supervisor.sleep(name) for name in conversation.targets}
-
-    async def _advise(self, conversation: Conversation) -> Any:
-        """The gateway has seen in its answers what a service has to set."""
-        advice = " ".join(str(conversation.request.get("advice") or "").split())[:_LONGEST_ADVICE]
-        for target in conversation.targets:
-            self._supervisor.roster.primary(target).advise(advice)
-        return True
-
-    async def _environment(self, conversation: Conversation) -> Any:
-        """What each of the targets is told by this tool: of a service, the process that requests go to."""
-        return {target: self._supervisor.told(target) for target in conversation.targets}
-
-    async def _about(self, conversation: Conversation) -> Any:  # noqa: ARG002 (every verb takes one)
-        """Which code this process runs: what is on the disk may be newer. `life` is another one after a hand-over."""
-        root, life = str(self._supervisor.roster.workspace.root), self._life
-        return {"root": root, "pid": os.getpid(), "executable": sys.executable, "life": life, **asdict(self._build)}
-
-    async def _hand_over(self, conversation: Conversation) -> Any:
-        """Makes this process the supervisor of the code on the disk, as soon as who asked has been told so."""
-        self._supervisor.refuse_while_ending()
-        asyncio.get_running_loop().call_later(_FAREWELL, self._supervisor.leaving.set)
-        return await self._about(conversation)
-
-    async def _down(self, conversation: Conversation) -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-        self._farewells.add(task)
-        self._supervisor.down.set()
-        return await self._told_of_states(conversation, self._ended())
-
-    async def _ended(self) -> list[Supervised]:
-        processes = list(self._supervisor.roster.processes.values())
-        await self._supervisor.end()
-        return processes

@@ -33,7 +33,7 @@ async def run(supervisor: Supervisor, targets: Sequence[str], screen: Display) -
         started = False
         screen.note("stores", f"{error.message}\n{error.hint}")
     _tell_urls(supervisor, screen)
-    services = list(supervisor.services())
+    services = supervisor.roster.services()
     await supervisor.bell.until(lambda: all(process.state in _OVER for process in services))
     return _exit_code(services, started=started)
 

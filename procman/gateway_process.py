@@ -9,7 +9,8 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 
-from procman import environment, listen
+from procman import adoption, environment, listen
+from procman.ledger import Ledger
 from procman.listen import Listening
 from procman.paths import Paths
 from procman.plan import Plan
@@ -30,18 +31,19 @@ class GatewayProcess:
     """Its sockets stand in the supervisor, so that its restart refuses no connection.
 
     Where a killed supervisor left a gateway running, that alone has them: they are bound anew at its next start.
-    `ports` is where the ports are kept from supervisor to supervisor.
+    The ledger keeps the ports from supervisor to supervisor.
     """
 
     def __init__(
-        self, settings: Settings, paths: Paths, environ: Mapping[str, str], ports: dict[str, int], events: int
+        self, settings: Settings, paths: Paths, environ: Mapping[str, str], ledger: Ledger, events: int
     ) -> None:
         """`events`: the event broker's port."""
         self._settings = settings
         self._events = events
         self._paths = paths
         self._environ = environ
-        self._ports = ports
+        self._ledger = ledger
+        self._ports = ledger.facts
         self._listening: tuple[Listening, ...] = ()
         facts = [sys.executable, settings.domain, settings.http, settings.https, events, str(paths.socket)]
         self.definition = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
@@ -50,19 +52,22 @@ class GatewayProcess:
         """Where it listens; 0 while that is not known."""
         return self._ports.get(scheme, 0)
 
-    def open(self, note: Callable[[str], None]) -> None:
-        """Binds the ports. Raises `StoresError` naming who holds one."""
+    async def have_sockets(self, handed_over: str, note: Callable[[str], None]) -> None:
+        """Binds the ports, unless an earlier supervisor's gateway lives that has them: it goes on.
+
+        `handed_over`: what `listen.hand_over` wrote in the supervisor before. Raises `StoresError` naming who holds one.
+        """
+        entry = self._ledger.alive(GATEWAY)
+        inherited = listen.handed_over(handed_over)
+        if entry and entry.ready and entry.definition == self.definition and self.port("https"):
+            self._listening = tuple(Listening(one, self.port(one), tuple(each)) for one, each in inherited.items())
+            return
+        listen.close_all(inherited)
+        await adoption.end_all(self._ledger, GATEWAY)  # else it would still have the ports
         self._listening = listen.gateway(self._settings, note)
         self._listening += (listen.events(self._events),)
         for one in self._listening:
             self._ports[one.scheme] = one.port
-
-    def take_over(self, text: str) -> None:
-        """Has the living gateway's sockets, too, from the supervisor before: `text` is `listen.hand_over`'s."""
-        found = listen.handed_over(text)
-        self._listening = tuple(
-            Listening(scheme, self.port(scheme), tuple(sockets)) for scheme, sockets in found.items()
-        )
 
     def handed_over(self) -> dict[str, str]:
         """The variable that tells the next supervisor of the sockets; none where the gateway alone has them."""

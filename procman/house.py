@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from procman import adoption, environment, foreground, listen, local_ca, lock, plans, ports, proc, spawn, workspace
+from procman import environment, foreground, handover, local_ca, lock, plans, proc, resolver, spawn, workspace
 from procman.adoption import Adoption
 from procman.bell import Bell
 from procman.control import Control
 from procman.errors import StoresError
 from procman.floor import Floor
 from procman.gateway_process import GatewayProcess
+from procman.handover import Inheritance
 from procman.ledger import Ledger
 from procman.output import Output
 from procman.paths import Paths
@@ -27,20 +25,10 @@ from procman.ports import Ports
 from procman.queue import StartQueue
 from procman.reload import Reload
 from procman.roster import GATEWAY, Roster
+from procman.signals import Signals
 from procman.spawn import Reaper
 from procman.supervisor import Supervisor
-
-#: The resolver's port, unless set: 53 is root's, and 5353 belongs to mDNS.
-DNS_PORT = 15353
-
-#: Signals that come this soon after one another are one Ctrl-C, passed on by a wrapper (npm, uv) as well. Seconds.
-_ONE_PRESS = 0.05
-
-#: The variable in which a supervisor tells the one after it of the terminals: JSON, names and descriptors.
-TERMINALS = "STORES_TERMINALS"
-
-#: How long the system's resolver may take to say whether it knows the domain, in seconds.
-_RESOLVE = 0.7
+from procman.verbs import Verbs
 
 
 class House:
@@ -59,25 +47,20 @@ class House:
         resume: bool = False,
     ) -> None:
         self.resume = resume
-        #: The gateway's sockets, from the supervisor that this process was before (`become_the_next_one`).
-        self.handed_over = environ.pop(listen.HANDED_OVER, "")
-        #: And our sides of the processes' terminals, by the processes' names.
-        self.terminals: dict[str, int] = json.loads(environ.pop(TERMINALS, "{}"))
+        self.inherited = Inheritance.take(environ)
         self.root = root
         self.paths = paths
         self.environ = environ
         self.targets = targets
         self.stack = AsyncExitStack()
-        self.signals: list[tuple[int, float]] = []
-        self.hurry: Callable[[], None] = lambda: None
-        self.ending = asyncio.Event()
+        self.signals = Signals(foreground=targets is not None)
 
     async def run(self) -> int:
         """Sets up, works until told to end, takes down. Returns the exit code. A failed start leaves nothing behind."""
         async with self.stack:
             await self.startup()
-            code = 0 if self.ending.is_set() else await self.main()
-        return 128 + self.signals[0][0] if self.signals else code
+            code = 0 if self.signals.ending.is_set() else await self.main()
+        return self.signals.exit_code(code)
 
     async def startup(self) -> None:
         """In this order, because each stands on what was set up before it. A signal is answered between two of them."""
@@ -96,7 +79,7 @@ class House:
             self.start_gateway,
             self.follow_files,
         ):
-            if not self.ending.is_set():
+            if not self.signals.ending.is_set():
                 await step()
 
     async def take_lock(self) -> None:
@@ -107,21 +90,8 @@ class House:
         proc.adopt_orphans()
 
     async def take_signals(self) -> None:
-        """Handlers only record; `main` acts."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            self.loop.add_signal_handler(number, self.signalled, number)
-            self.stack.callback(self.loop.remove_signal_handler, number)
-
-    def signalled(self, number: int) -> None:
-        """The first one asks, the second one kills."""
-        if number == signal.SIGHUP and self.targets is None:
-            return  # a terminal that closes is nothing to what runs in the background
-        now = self.loop.time()
-        again = bool(self.signals) and number != signal.SIGHUP and now - self.signals[-1][1] > _ONE_PRESS
-        self.signals.append((number, now))
-        self.ending.set()
-        if again:
-            self.hurry()
+        """`main` acts on them."""
+        self.stack.callback(self.signals.take(self.loop))
 
     async def read_workspace(self) -> None:
         """A mistake in any file, or a target that there is not, ends the start: nothing starts half."""
@@ -142,7 +112,7 @@ class House:
         floor = Floor(self.loop, self.ledger, Reaper(self.loop), StartQueue(), self.bell, self.note)
         roster = Roster(self.workspace, self.paths, floor, self.circumstances, self.heard)
         self.supervisor = Supervisor(roster, self.bell, self.circumstances)
-        self.hurry = self.supervisor.hurry
+        self.signals.hurry = self.supervisor.hurry
         self.display.on_full = lambda: self.each_output(Output.pause)
         self.display.on_room = lambda: self.each_output(Output.resume)
 
@@ -163,35 +133,18 @@ class House:
         self.display.note(self.supervisor.roster.shown(name), text)
 
     async def start_dns(self) -> None:
-        """The resolver for the workspace's domain lives in this process: another one would cost 10 MB more."""
-        from dns.server import DnsServer  # noqa: PLC0415 (a room of its own; only here)
-        from dns.zone import Zone  # noqa: PLC0415
-
-        wanted = self.workspace.settings.dns
-        port = DNS_PORT if wanted is None else wanted
-        try:
-            server = await DnsServer.start(Zone(self.workspace.settings.domain), port=port)
-        except OSError as error:
-            raise StoresError(
-                f"The resolver cannot have port {port}: {error.strerror}, {ports.holder(port, udp=True)}",
-                f"Free it, or choose another one: STORES_DNS_PORT={port + 1}, or [dns] port in stores.toml",
-            ) from error
+        """The resolver for the workspace's domain."""
+        server = await resolver.start(self.workspace.settings)
         self.stack.push_async_callback(server.close)
         self.supervisor.fixtures.dns = server.port
 
     async def open_gateway(self) -> None:
         """The gateway's sockets, or the gateway that a killed supervisor left: it has them still, and goes on."""
         events = plans.events_port(self.workspace, self.circumstances)
-        gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger.facts, events)
+        gateway = GatewayProcess(self.workspace.settings, self.paths, self.environ, self.ledger, events)
         self.gateway = gateway
         self.stack.callback(gateway.close)
-        entry = self.ledger.alive(GATEWAY)
-        if entry and entry.ready and entry.definition == gateway.definition and gateway.port("https"):
-            gateway.take_over(self.handed_over)
-        else:
-            listen.close_all(listen.handed_over(self.handed_over))
-            await adoption.end_all(self.ledger, GATEWAY)  # else it would still have the ports
-            gateway.open(lambda text: self.note("stores", text))
+        await gateway.have_sockets(self.inherited.sockets, lambda text: self.note("stores", text))
         fixtures = self.supervisor.fixtures
         fixtures.http, fixtures.https, fixtures.ca_file = gateway.port("http"), gateway.port("https"), str(self.ca_file)
         self.supervisor.roster.add(gateway.plan(self.gateway_ready))
@@ -205,22 +158,13 @@ class House:
         fixtures, settings = self.supervisor.fixtures, self.workspace.settings
         self.circumstances.https = fixtures.https
         self.circumstances.added = {**self.ca_variables}
-        if settings.proxy == "always" or (settings.proxy == "auto" and not await self.domain_resolves()):
+        unknown = settings.proxy == "auto" and not await resolver.is_asked_for(settings.domain)
+        if unknown or settings.proxy == "always":
             self.circumstances.added |= environment.proxy(self.environ, fixtures.http)
-
-    async def domain_resolves(self) -> bool:
-        """Whether the system's resolver knows the domain already."""
-        name = f"stores.{self.workspace.settings.domain}"
-        try:
-            async with asyncio.timeout(_RESOLVE):
-                found = await self.loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError):
-            return False
-        return all(address[0] in {"127.0.0.1", "::1"} for *_, address in found)
 
     async def listen_for_commands(self) -> None:
         """From here on, other terminals can ask; and from here on, there is something to end."""
-        control = Control(self.supervisor, self.paths.logs, self.note)
+        control = Control(Verbs(self.supervisor, self.paths.logs), self.note)
         server = await control.serve(self.paths.socket)
         self.stack.callback(self.paths.socket.unlink, missing_ok=True)
         self.stack.push_async_callback(control.close)
@@ -230,17 +174,12 @@ class House:
     async def go_on_where_the_last_one_stopped(self) -> None:
         """Takes over what still lives, and starts what was wanted and does not."""
         found = Adoption(self.ledger, self.note)
-        for name, number in self.terminals.items():
+        for name, number in self.inherited.terminals.items():
             self.supervisor.roster.take_terminal(name, number)
         found.adopt(self.supervisor.roster)
-        before = self.ledger.take_before()  # by whatever start: what is begun by hand is not mixed with it later
-        before = before if self.resume else set()
-        known = self.supervisor.roster.processes
-        missing = [name for name in known if name != GATEWAY and (name in found.missing or name in before)]
-        if missing:
-            self.note(
-                "stores", f"was wanted when the supervisor before this one ended, and is started: {', '.join(missing)}"
-            )
+        if missing := found.to_start(self.supervisor.roster, resume=self.resume):
+            said = f"was wanted when the supervisor before this one ended, and is started: {', '.join(missing)}"
+            self.note("stores", said)
             restored = self.loop.create_task(self.restore(missing))
             self.stack.callback(restored.cancel)
 
@@ -262,7 +201,7 @@ class House:
     async def main(self) -> int:
         """Works until a signal, ``stores down``, or the end of all that a foreground run started."""
         leaving = self.supervisor.leaving
-        ends = [asyncio.create_task(event.wait()) for event in (self.ending, self.supervisor.down)]
+        ends = [asyncio.create_task(event.wait()) for event in (self.signals.ending, self.supervisor.down)]
         work = asyncio.create_task(self.work())
         while True:
             left = asyncio.create_task(leaving.wait())
@@ -276,23 +215,16 @@ class House:
             task.cancel()
         if not work.done():
             work.cancel()
-            # nobody's Ctrl-C: the login ends, or the machine
-            if any(number == signal.SIGTERM for number, _ in self.signals):
+            if self.signals.terminated:
                 self.ledger.remember()
             return 0
         return await work
 
     def become_the_next_one(self) -> None:
-        """Hands over to the code that is on the disk now, in this process: what it started stays its child.
-
-        The next one goes on as after a kill of this one (`adoption`), and has the gateway's sockets besides. Returns
-        only where that cannot be done.
-        """
+        """Hands over to the code that is on the disk now. Returns only where that cannot be done."""
         self.display.flush(0.5)
-        arguments = [sys.executable, "-P", "-m", "procman", *sys.argv[1:]]
         try:
-            handed_over = self.gateway.handed_over() | {TERMINALS: json.dumps(self.supervisor.roster.give_terminals())}
-            os.execve(sys.executable, arguments, self.environ | handed_over)  # noqa: S606
+            handover.become_the_next_one(self.environ, self.gateway, self.supervisor.roster)
         except OSError as error:
             self.note("stores", f"cannot hand over: {sys.executable}: {error.strerror}")
 

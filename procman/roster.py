@@ -103,6 +103,10 @@ class Roster:
         for hurry in tuple(self._endings.values()):
             hurry()
 
+    def services(self) -> list[Supervised]:
+        """Every process of a service: the gateway is none."""
+        return [process for process in self.processes.values() if process.name != GATEWAY]
+
     def of_service(self, name: str) -> list[Supervised]:
         """A service's processes, in the order of its file."""
         service = self.workspace.service(name)

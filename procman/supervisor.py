@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from procman import plans, ports
+from procman import plans, ports, status
 from procman.bell import Bell
 from procman.errors import StoresError
 from procman.external import Externals
 from procman.plans import Circumstances
 from procman.process import Supervised
 from procman.roster import GATEWAY, Roster
-from procman.routes import route_of
 from procman.service import Service
-from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
-from procman.state import AT_REST, BROKEN, State, summary
-
-
-@dataclass(slots=True)
-class Fixtures:
-    """What stands around the services, as far as others are told of it."""
-
-    http: int = 0
-    https: int = 0
-    dns: int = 0
-    ca_file: str = ""
-    mistakes: tuple[str, ...] = ()
+from procman.snapshot import Snapshot
+from procman.state import AT_REST, BROKEN, State
+from procman.status import Fixtures
 
 
 @dataclass(slots=True)
@@ -172,18 +159,14 @@ class Supervisor:
 
     def running(self) -> list[Supervised]:
         """The services' processes that somebody started."""
-        return [process for process in self.services() if process.wanted]
-
-    def services(self) -> Iterable[Supervised]:
-        """Every process of a service: the gateway is none."""
-        return (process for process in self.roster.processes.values() if process.name != GATEWAY)
+        return [process for process in self.roster.services() if process.wanted]
 
     async def end(self) -> None:
         """Ends everything, the gateway last, so that its page can tell of the others' end. Nothing starts any more."""
         self.ending = True
-        for process in self.services():
+        for process in self.roster.services():
             process.dismiss()
-        await asyncio.gather(*(process.stop() for process in self.services()), self.roster.endings())
+        await asyncio.gather(*(process.stop() for process in self.roster.services()), self.roster.endings())
         if GATEWAY in self.roster.processes:
             await self.roster.processes[GATEWAY].stop()
 
@@ -199,78 +182,7 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         """What runs at this moment."""
-        workspace = self.roster.workspace
-        gateway = self.roster.processes.get(GATEWAY)
-        remote = workspace.settings.remote
-        addresses = plans.urls(workspace, self.fixtures.https)
-        return Snapshot(
-            workspace=str(workspace.root),
-            domain=workspace.settings.domain,
-            pid=os.getpid(),
-            gateway=GatewayStatus(
-                self.fixtures.http,
-                self.fixtures.https,
-                self.fixtures.ca_file,
-                gateway.pid if gateway else None,
-                gateway.state if gateway else State.STOPPED,
-                workspace.settings.redirect_to_https,
-            ),
-            dns=DnsStatus(self.fixtures.dns),
-            remote=RemoteStatus(
-                remote.domain,
-                tuple(map(str, remote.connect_to)),
-                str(remote.ca or ""),
-                remote.headers,
-                remote.proxy,
-                remote.forbid,
-            ),
-            services=tuple(self._status(service, addresses[service.name]) for service in workspace.services),
-            mistakes=self.fixtures.mistakes,
-            events=dataclasses.replace(
-                workspace.settings.events, port=plans.events_port(workspace, self.circumstances)
-            ),
-            identities=tuple(workspace.settings.identities.values()),
-            authorizer=workspace.settings.authorizer,
-            groups=workspace.settings.groups,
-        )
-
-    def _status(self, service: Service, url: str) -> ServiceStatus:
-        processes = self.roster.of_service(service.name)
-        primary = self.roster.primary(service.name)
-        http = "" if self.fixtures.http == 80 else f":{self.fixtures.http}"  # noqa: PLR2004 (http's own port)
-        wanted = any(process.wanted for process in processes)
-        return ServiceStatus(
-            name=service.name,
-            state=summary([process.state for process in processes if process.wanted or not wanted])
-            if wanted or primary.state is not State.EXTERNAL
-            else State.EXTERNAL,
-            # what a request may start here does not go to the remote meanwhile; what is not cloned cannot start
-            route=route_of(
-                primary.state,
-                wanted=primary.wanted,
-                remote=service.remote is not None and not (service.start == "on-request" and service.dir.is_dir()),
-            ),
-            wanted=wanted,
-            hosts=service.hosts,
-            urls=(f"{url}/", f"http://{url.partition('//')[2].partition('.')[0]}.localhost{http}/"),
-            processes=tuple(process.status() for process in processes),
-            port=primary.plan.port,
-            remote=service.remote,
-            description=service.description,
-            repo=service.repo,
-            file=str(service.file),
-            dir=str(service.dir),
-            problem=next((process.problem for process in (primary, *processes) if process.problem), ""),
-            start=service.start,
-            idle=service.idle,
-            writes=service.writes,
-            rewrite_body=service.rewrite_body,
-            ready_timeout=service.ready_timeout,
-            subscription=service.subscription,
-            api=service.api,
-            needs=service.needs,
-            advice=primary.advice,
-        )
+        return status.snapshot(self.roster, self.fixtures, self.circumstances)
 
 
 def _said(result: object) -> str:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from certs import trust_java
 from certs.trust_store import Root, ToolError
-from procman import listen, system_file, system_linux, system_macos, system_record
+from procman import listen, resolver, system_file, system_linux, system_macos, system_record
 from procman.change import Part
 from procman.errors import StoresError
-from procman.house import DNS_PORT
 from procman.system_record import Applied
 from procman.system_target import Impossible, Plan, Target, names
 from procman.workspace import Workspace
@@ -29,7 +28,7 @@ def target(workspace: Workspace, root: Root) -> Target:
         domain=settings.domain,
         http=listen.DEFAULTS["http"][1] if settings.http is None else None,
         https=listen.DEFAULTS["https"][1] if settings.https is None else None,
-        dns=DNS_PORT if settings.dns is None else settings.dns,
+        dns=resolver.port_of(settings),
         names=names(workspace),
         root=root,
     )
