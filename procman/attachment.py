@@ -64,7 +64,7 @@ class Attachment:
                     f"{process.name} was started without a terminal",
                     f"Start it anew with one: stores attach {process.name}. Or for good: terminal = true in its file",
                 )
-            process.on_terminal = True
+            process.take_terminal()
             await self._conversation.tell(restarted=process.name)
             process.restart()
             await self._bell.until(

@@ -55,7 +55,8 @@ class GatewayProcess:
     async def have_sockets(self, handed_over: str, note: Callable[[str], None]) -> None:
         """Binds the ports, unless an earlier supervisor's gateway lives that has them: it goes on.
 
-        `handed_over`: what `listen.hand_over` wrote in the supervisor before. Raises `StoresError` naming who holds one.
+        `handed_over`: what `listen.hand_over` wrote in the supervisor before. Raises `StoresError` naming
+        who holds a port.
         """
         entry = self._ledger.alive(GATEWAY)
         inherited = listen.handed_over(handed_over)

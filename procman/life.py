@@ -17,10 +17,14 @@ from procman.tree import Tree
 
 
 class Life:
-    """A main process with its descendants. `ended` has its exit code, None where nobody here was told of it."""
+    """A main process with its descendants. `ended` has its exit code, None where nobody here was told of it.
 
-    def __init__(self, name: str, entry: Entry, output: Output, floor: Floor) -> None:
+    `entry` is how it was known when it began here. `adopted`: it was started by an earlier supervisor.
+    """
+
+    def __init__(self, name: str, entry: Entry, output: Output, floor: Floor, *, adopted: bool = False) -> None:
         self.entry = entry
+        self.adopted = adopted
         self.ended: asyncio.Future[int | None] = floor.loop.create_future()
         self._name = name
         self._tree = Tree(entry.pid, entry.start, entry.tag)
@@ -52,7 +56,7 @@ class Life:
     @classmethod
     def adopt(cls, name: str, entry: Entry, output: Output, floor: Floor) -> Life:
         """It runs already, started by an earlier supervisor. A `pid` of 0: only what came of it is left."""
-        life = cls(name, entry, output, floor)
+        life = cls(name, entry, output, floor, adopted=True)
         if entry.pid:
             floor.ledger.entries[name] = entry
             output.begun = entry.position

@@ -139,7 +139,7 @@ class Roster:
             os.close(number)
         else:
             process.output.take_terminal(number)
-            process.on_terminal = True
+            process.take_terminal()
 
     def shown(self, name: str) -> str:
         """How a process is called in front of its lines: the service alone, where that is clear."""
