@@ -19,7 +19,7 @@ from common.siblings import SESSION
 
 
 def create(settings: Settings) -> App:
-    pages = Pages(settings.name, settings.folder, settings.badge)
+    pages = Pages(settings)
     web = Web(settings, pages, Accounts(settings.data_dir))
     return App(
         pages,

@@ -6,12 +6,13 @@ import html
 import string
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from common.message import Request, Response
+from common.settings import Settings
 
 SHARED = Path(__file__).parent
 LANGUAGES = ("en", "ja")  # the first one is for everybody whose languages are not here
@@ -41,6 +42,10 @@ class Texts:
     def __call__(self, key: str, **values: Any) -> str:
         return self._texts[key].format(**values)
 
+    def moment(self, moment: datetime) -> str:
+        """As "Tue 24 Nov 09:30"."""
+        return f"{self.day(moment)} {moment:%H:%M}"
+
     def day(self, day: date) -> str:
         """As "Tue 24 Nov" (locale.setlocale would ask for languages that this machine may not have)."""
         weekday, month = self("weekdays").split()[day.weekday()], self("months").split()[day.month - 1]
@@ -48,14 +53,16 @@ class Texts:
 
 
 class Pages:
-    """The pages of the service in `folder`: its `templates/`, its `texts.toml`."""
+    """The pages of a service: its `templates/`, its `texts.toml`."""
 
-    def __init__(self, name: str, folder: Path, badge: str = "") -> None:
-        self.name = name
-        self.folder = folder
-        self._badge = badge
+    def __init__(self, settings: Settings) -> None:
+        self.name = settings.name
+        self.folder = settings.folder
+        self._badge = settings.badge
         tables = [
-            tomllib.loads((place / "texts.toml").read_text("utf-8")) for place in (SHARED, folder) if _has_texts(place)
+            tomllib.loads((place / "texts.toml").read_text("utf-8"))
+            for place in (SHARED, self.folder)
+            if _has_texts(place)
         ]
         self._texts = {language: Texts(language, *tables) for language in LANGUAGES}
         self._read = cache(self._find)

@@ -14,6 +14,8 @@ from common.doorbell import Doorbell
 CATALOGUE = Path(__file__).with_name("products.toml")
 LOW, DELIVERY = 2, 10  # the supplier brings 10 as soon as no more than 2 are left, so the sample never runs dry
 
+STATES = ("paid", "packing", "ready")
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stock (sku TEXT PRIMARY KEY, left INTEGER NOT NULL CHECK (left >= 0));
 CREATE TABLE IF NOT EXISTS cart_items (cart TEXT, sku TEXT REFERENCES stock, quantity INTEGER, PRIMARY KEY (cart, sku));
@@ -62,7 +64,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Order:
-    """`state` goes from "paid" over "packing" to "ready"."""
+    """`state` goes through `STATES`."""
 
     number: int
     token: str

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import secrets
 import threading
-from datetime import datetime
 from http import HTTPStatus
 
 from common.app import App
 from common.events import Channel
 from common.message import HttpError, Request, Response, json_response, redirect
+from common.money import yen
 from common.neighbourhood import neighbourhood
-from common.pages import Markup, Pages, Texts
+from common.pages import Markup, Pages
 from common.settings import Settings
 from common.siblings import SESSION, Answer
 from common.visitor import Visitors, name
-from netshop.shop import EmptyCartError, Item, Order, Shop, SoldOutError
+from netshop.pieces import Pieces
+from netshop.shop import EmptyCartError, Shop, SoldOutError
 
 CART = "cart"
 MAX_QUANTITY = 99
-SHOWN_SLOTS, SHOWN_ORDERS = 5, 5
+SHOWN_ORDERS = 5
 
 
 def create(settings: Settings) -> App:
-    pages = Pages(settings.name, settings.folder, settings.badge)
+    pages = Pages(settings)
     web = Web(settings, pages, Shop(settings.data_dir))
     app = App(
         pages,
@@ -48,6 +49,7 @@ class Web:
         self._siblings = settings.siblings
         self._pages = pages
         self._shop = shop
+        self._pieces = Pieces(pages, shop)
         self.visitors = Visitors(settings.siblings, pages)
         self.channel = Channel()
         shop.changes_bell.listen()
@@ -84,12 +86,14 @@ class Web:
             "shop.html",
             [me, slots],
             title=texts("title", branch=f" · {here.branch}" if here and here.branch else ""),
-            products=Markup.join_all(self._card(request, sku, stock[sku]) for sku in self._shop.products),
-            slots=self._slots(request, slots),
+            products=Markup.join_all(self._pieces.card(request, sku, stock[sku]) for sku in self._shop.products),
+            slots=self._pieces.slots(request, slots),
             reserve=self._siblings.public_url(request, "reserve"),
             order_pattern=texts("order_title", number="#"),
-            states=self._states(request),
-            orders=Markup.join_all(self._order_line(request, order) for order in self._shop.last_orders(SHOWN_ORDERS)),
+            states=self._pieces.states(request),
+            orders=Markup.join_all(
+                self._pieces.order_line(request, order) for order in self._shop.last_orders(SHOWN_ORDERS)
+            ),
         )
 
     def product(self, request: Request, sku: str) -> Response:
@@ -103,7 +107,7 @@ class Web:
             [self._siblings.who_is(request)],
             title=product.name(language),
             description=product.description(language),
-            **self._facts(request, sku, self._shop.stock()[sku]),
+            **self._pieces.facts(request, sku, self._shop.stock()[sku]),
         )
 
     def cart(self, request: Request) -> Response:
@@ -121,10 +125,10 @@ class Web:
             "cart.html",
             [me, slots],
             wrong=self._pages.fill(request, "wrong.html", text=wrong) if wrong else "",
-            items=Markup.join_all(self._cart_line(request, item) for item in items),
-            total=_yen(sum(item.total for item in items)),
+            items=Markup.join_all(self._pieces.cart_line(request, item) for item in items),
+            total=yen(sum(item.total for item in items)),
             customer=request.form.get("customer") or name(me),
-            pick_up=self._pick_up(request, slots),
+            pick_up=self._pieces.pick_up(request, slots),
             **values,
         )
 
@@ -171,10 +175,10 @@ class Web:
             number=str(order.number),
             thanks=texts("thanks", customer=order.customer),
             state_text=texts(f"state_{order.state}"),
-            states=self._states(request),
-            slot=texts("picked_up", slot=_when(texts, order.slot)) if order.slot else texts("picked_up_any_time"),
-            items=Markup.join_all(self._receipt_line(request, item) for item in self._shop.items(order)),
-            total=_yen(order.total),
+            states=self._pieces.states(request),
+            slot=self._pieces.picked_up(request, order),
+            items=Markup.join_all(self._pieces.receipt_line(request, item) for item in self._shop.items(order)),
+            total=yen(order.total),
         )
 
     def _page(self, request: Request, template: str, asked: list[Answer], **values: object) -> Response:
@@ -192,81 +196,6 @@ class Web:
         )
         hints = [answer.hint for answer in asked]
         return self._pages.render(request, template, who=corner, hints=hints, **values)
-
-    def _facts(self, request: Request, sku: str, left: int) -> dict[str, object]:
-        texts, product = self._pages.texts(request), self._shop.products[sku]
-        return {
-            "sku": sku,
-            "name": product.name(texts.language),
-            "price": _yen(product.price),
-            "stock": texts("left", count=left) if left else texts("sold_out"),
-            "left_text": texts("left", count="#"),
-            "sold_out_text": texts("sold_out"),
-            "disabled": Markup("" if left else "disabled"),
-        }
-
-    def _card(self, request: Request, sku: str, left: int) -> Markup:
-        return self._pages.fill(request, "product_card.html", **self._facts(request, sku, left))
-
-    def _cart_line(self, request: Request, item: Item) -> Markup:
-        product_name = self._shop.products[item.sku].name(self._pages.texts(request).language)
-        values = {"name": product_name, "sku": item.sku, "quantity": item.quantity, "total": _yen(item.total)}
-        return self._pages.fill(request, "cart_line.html", **values)
-
-    def _receipt_line(self, request: Request, item: Item) -> Markup:
-        product = self._shop.products.get(item.sku)
-        product_name = product.name(self._pages.texts(request).language) if product else item.sku
-        values = {"name": product_name, "quantity": item.quantity, "total": _yen(item.total)}
-        return self._pages.fill(request, "receipt_line.html", **values)
-
-    def _order_line(self, request: Request, order: Order) -> Markup:
-        texts = self._pages.texts(request)
-        title, state = texts("order_title", number=order.number), texts(f"state_{order.state}")
-        return self._pages.fill(request, "order_line.html", number=order.number, title=title, state=state)
-
-    def _states(self, request: Request) -> str:
-        texts = self._pages.texts(request)
-        return "|".join(f"{state}={texts(f'state_{state}')}" for state in ("paid", "packing", "ready"))
-
-    def _slots(self, request: Request, answer: Answer) -> Markup:
-        slots = _free(self._pages.texts(request), answer)
-        if not slots:
-            return self._no_slots(request, answer, "note.html")
-        return Markup.join_all(self._pages.fill(request, "slot.html", **slot) for slot in slots[:SHOWN_SLOTS])
-
-    def _no_slots(self, request: Request, answer: Answer, template: str) -> Markup:
-        key = "no_slots" if answer.ok else "reserve_unreachable"
-        return self._pages.fill(request, template, text=self._pages.texts(request)(key))
-
-    def _pick_up(self, request: Request, answer: Answer) -> Markup:
-        slots = _free(self._pages.texts(request), answer)
-        if not slots:
-            return self._no_slots(request, answer, "no_pick_up.html")
-        chosen = request.form.get("slot", "")
-        options = [
-            self._pages.fill(
-                request,
-                "slot_option.html",
-                **slot,
-                selected="selected" if slot["start"] == chosen else "",
-            )
-            for slot in slots
-        ]
-        return self._pages.fill(request, "pick_up.html", options=Markup.join_all(options))
-
-
-def _free(texts: Texts, answer: Answer) -> list[dict[str, str]]:
-    slots = answer.data.get("slots", []) if answer.ok and isinstance(answer.data, dict) else []
-    return [{"start": slot["start"], "text": _when(texts, slot["start"])} for slot in slots]
-
-
-def _when(texts: Texts, slot: str) -> str:
-    start = datetime.fromisoformat(slot)
-    return f"{texts.day(start)} {start:%H:%M}"
-
-
-def _yen(amount: int) -> str:
-    return f"¥{amount:,}"
 
 
 def _number(text: str) -> int:

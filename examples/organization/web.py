@@ -19,7 +19,7 @@ WRITE = "org:write"
 def create(settings: Settings) -> App:
     api = Api(Organizations(settings.data_dir), settings.badge, settings.callers)
     return App(
-        Pages(settings.name, settings.folder, settings.badge),
+        Pages(settings),
         [
             ("GET", "/", api.index),
             ("GET", "/api/whoami", api.whoami),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from common.app import App
 from common.message import HttpError, Request, Response, json_response, redirect
+from common.money import yen
 from common.pages import Markup, Pages
 from common.settings import Settings
 from register.till import Line, NotEnoughError, NothingSoldError, Register, new_till
@@ -19,7 +20,7 @@ ITEMS: dict[str, dict[str, str | int]] = tomllib.loads(Path(__file__).with_name(
 
 
 def create(settings: Settings) -> App:
-    pages = Pages(settings.name, settings.folder, settings.badge)
+    pages = Pages(settings)
     web = Web(pages, Register(settings.data_dir))
     return App(
         pages,
@@ -47,32 +48,32 @@ class Web:
         lines = self._register.open_lines(request.cookies.get(TILL, ""))
         total = sum(line.total for line in lines)
         count, today = self._register.day_total(_today())
-        keys = [self._fill(request, "key.html", item, price=_yen(ITEMS[item]["price"])) for item in ITEMS]
+        keys = [self._fill(request, "key.html", item, price=yen(ITEMS[item]["price"])) for item in ITEMS]
         notes = [note for note in NOTES if note >= total]
         return self._pages.render(
             request,
             "till.html",
             title=texts("title"),
             status=HTTPStatus.CONFLICT if wrong else HTTPStatus.OK,
-            today=texts("today", count=count, total=_yen(today)),
+            today=texts("today", count=count, total=yen(today)),
             keys=Markup.join_all(keys),
             wrong=self._pages.fill(request, "wrong.html", text=wrong) if wrong else "",
             sale=self._sale(request, lines, total, notes) if lines else self._pages.fill(request, "nothing.html"),
         )
 
     def _sale(self, request: Request, lines: list[Line], total: int, notes: list[int]) -> Markup:
-        buttons = [self._pages.fill(request, "note.html", value=note, text=_yen(note)) for note in notes]
+        buttons = [self._pages.fill(request, "note.html", value=note, text=yen(note)) for note in notes]
         return self._pages.fill(
             request,
             "sale.html",
             lines=Markup.join_all(self._line(request, "line.html", line) for line in lines),
-            total=_yen(total),
+            total=yen(total),
             minimum=total,
             notes=Markup.join_all(buttons),
         )
 
     def _line(self, request: Request, template: str, line: Line) -> Markup:
-        return self._fill(request, template, line.item, count=line.count, total=_yen(line.total))
+        return self._fill(request, template, line.item, count=line.count, total=yen(line.total))
 
     def _fill(self, request: Request, template: str, item: str, **values: object) -> Markup:
         name = ITEMS.get(item, {}).get(self._pages.texts(request).language, item)
@@ -100,7 +101,7 @@ class Web:
         try:
             number = self._register.pay(till, "cash" if cash else "card", int(tendered) if cash else None)
         except NotEnoughError as error:
-            return self._till(request, texts("not_enough", missing=_yen(error.missing)))
+            return self._till(request, texts("not_enough", missing=yen(error.missing)))
         except NothingSoldError:
             return redirect("/")
         return redirect(f"/receipts/{number}")
@@ -115,13 +116,13 @@ class Web:
             request,
             "receipt.html",
             title=texts("receipt", number=receipt.number),
-            when=f"{texts.day(receipt.paid_at)} {receipt.paid_at:%H:%M}",
+            when=texts.moment(receipt.paid_at),
             lines=Markup.join_all(self._line(request, "receipt_line.html", line) for line in lines),
-            total=_yen(receipt.total),
-            tax=_yen(receipt.tax),
+            total=yen(receipt.total),
+            tax=yen(receipt.tax),
             method=texts(receipt.method),
-            tendered=_yen(receipt.tendered),
-            change=_yen(receipt.change),
+            tendered=yen(receipt.tendered),
+            change=yen(receipt.change),
         )
 
     def today(self, _: Request) -> Response:
@@ -131,7 +132,3 @@ class Web:
 
 def _today() -> date:
     return datetime.now().astimezone().date()
-
-
-def _yen(amount: int) -> str:
-    return f"¥{amount:,}"

@@ -22,7 +22,7 @@ MAX_NAME = 60
 
 
 def create(settings: Settings) -> App:
-    pages = Pages(settings.name, settings.folder, settings.badge)
+    pages = Pages(settings)
     web = Web(settings, pages, Calendar(settings.data_dir))
     app = App(
         pages,
