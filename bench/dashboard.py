@@ -20,8 +20,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.gateway import ROUNDS, SECONDS, Result, wrk
+from bench.gateway import ROUNDS
 from bench.gateway_peers import DOMAIN, Peer, gateway, origin
+from bench.load_generators import SECONDS, Result, wrk
 from certs.authority import Authority
 from procman.dashboard_token import kept
 

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 import websockets
 
 from bench.gateway_peers import DOMAIN, HOSTS, Peer, free_ports, gateway, origin, running, service
+from bench.load_generators import H2LOAD_RATE, WRK_RATE, figure
 from certs.authority import Authority
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, Snapshot
 from proxy_addons.site import Site
@@ -143,7 +143,7 @@ def _kept(peer: Peer) -> dict[int, tuple[float, float, float]]:
             ) as process:
                 time.sleep(0.5)  # until they all have come
                 beside.append(_plain(peer, connections))
-                slow.append(_rate(process.communicate()[0], r"finished in [^,]+, ([\d.]+) req/s"))
+                slow.append(figure(process.communicate()[0], H2LOAD_RATE))
         found[connections] = (statistics.median(alone), statistics.median(beside), statistics.median(slow))
         print(connections, found[connections], flush=True)
     return found
@@ -154,11 +154,7 @@ def _plain(peer: Peer, connections: int) -> float:
     out = subprocess.run(
         [*command, f"http://127.0.0.1:{peer.http}/1k"], capture_output=True, text=True, check=True
     ).stdout
-    return _rate(out, r"Requests/sec:\s+([\d.]+)")
-
-
-def _rate(out: str, pattern: str) -> float:
-    return float(re.search(pattern, out)[1])  # type: ignore[index]  # whoever printed nothing has failed before
+    return figure(out, WRK_RATE)
 
 
 def _idle(peer: Peer) -> tuple[int, float]:
@@ -173,7 +169,7 @@ def _switches(peer: Peer) -> int:
     total = 0
     for pid in peer.pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
-            total += int(_rate((task / "status").read_text(), r"\nvoluntary_ctxt_switches:\s+(\d+)"))
+            total += int(figure((task / "status").read_text(), r"\nvoluntary_ctxt_switches:\s+(\d+)"))
     return total
 
 

@@ -11,6 +11,7 @@ import contextlib
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class Result:
     cpu: float = 0.0
 
 
-class Talk(asyncio.Protocol):
+class Talk(asyncio.Protocol, ABC):
     """Cuts what comes into messages with a Content-Length, or none and no body."""
 
     def __init__(self) -> None:
@@ -71,8 +72,9 @@ class Talk(asyncio.Protocol):
             self._data = self._data[whole:]
             self.message(head)
 
+    @abstractmethod
     def message(self, head: bytes) -> None:
-        raise NotImplementedError
+        """One has come. `head` in lower case."""
 
 
 class Subscriber(Talk):

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from certs.authority import Authority
 from procman.api_route import ApiRoute
@@ -67,9 +68,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], folder: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], folder: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "output").open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, **options)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, stdout=output, stderr=output, **options)
     try:
         yield process
     finally:
@@ -98,7 +99,7 @@ def origin(folder: Path) -> Iterator[int]:
     for name, size in SIZES.items():
         (folder / name).write_bytes(b"x" * size)
     text = f"server {{ listen 127.0.0.1:{port} backlog=1024; root {folder}; }}"
-    with _nginx(folder, text) as process:
+    with nginx_serving(folder, text) as process:
         first_answer(port, process, time.monotonic())
         yield port
 
@@ -119,13 +120,14 @@ def nginx(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
     )
     upstream = f"upstream up {{ server 127.0.0.1:{port}; keepalive 128; keepalive_requests 1000000; }}\n"
     began = time.monotonic()
-    with _nginx(folder, upstream + servers) as process:
+    with nginx_serving(folder, upstream + servers) as process:
         started = first_answer(http, process, began)
         yield Peer("nginx", http, https, _family(process.pid), started)
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, text: str) -> Iterator[subprocess.Popen[bytes]]:
+def nginx_serving(folder: Path, text: str) -> Iterator[subprocess.Popen[bytes]]:
+    """An nginx with one worker. `text`: its servers."""
     # as root, its worker is another user, who must be let in
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from bench import gateway_peers as peers
 from certs.authority import Authority
@@ -44,6 +45,22 @@ class Load:
     protocol: str
 
 
+class Tab(Protocol):
+    """A page of the browser; `run` and `until` evaluate JavaScript."""
+
+    def open(self, url: str) -> object: ...
+    def run(self, expression: str) -> Any: ...
+    def until(self, expression: str) -> Any: ...
+    def ask(self, method: str) -> dict[str, Any]: ...
+
+
+class Browser(Protocol):
+    """What is used of the tests' `Chromium`, which is imported late."""
+
+    def tab(self) -> Tab: ...
+    def ask(self, method: str, **parameters: Any) -> dict[str, Any]: ...
+
+
 def write(folder: Path) -> None:
     """The page's files."""
     folder.mkdir()
@@ -65,7 +82,9 @@ def nginx_origin(folder: Path) -> Iterator[int]:
     (port,) = peers.free_ports(1)
     write(folder)
     types = "types { text/html html; text/javascript js; }"
-    with peers._nginx(folder, f"server {{ listen 127.0.0.1:{port} backlog=1024; root {folder}; {types} }}") as process:  # noqa: SLF001 - the bench's own
+    with peers.nginx_serving(
+        folder, f"server {{ listen 127.0.0.1:{port} backlog=1024; root {folder}; {types} }}"
+    ) as process:
         peers.first_answer(port, process, time.monotonic())
         yield port
 
@@ -88,18 +107,18 @@ ORIGINS: dict[str, Callable[[Path], contextlib.AbstractContextManager[int]]] = {
 }
 
 
-def load(browser: object, url: str) -> Load:
-    tab = browser.tab()  # type: ignore[attr-defined]
+def load(browser: Browser, url: str) -> Load:
+    tab = browser.tab()
     tab.open(url)
     milliseconds, count = tab.until("globalThis.done")
     assert count == COUNT, count
     protocols = tab.run("performance.getEntriesByType('resource').map(one => one.nextHopProtocol)")
     context = tab.ask("Target.getTargetInfo")["targetInfo"]["browserContextId"]
-    browser.ask("Target.disposeBrowserContext", browserContextId=context)  # type: ignore[attr-defined]
+    browser.ask("Target.disposeBrowserContext", browserContextId=context)
     return Load(milliseconds, statistics.mode(protocols))
 
 
-def measure(name: str, folder: Path, authority: Authority, browser: object) -> dict[str, list[Load]]:
+def measure(name: str, folder: Path, authority: Authority, browser: Browser) -> dict[str, list[Load]]:
     folder.mkdir()
     with (
         ORIGINS[name](folder / "origin") as port,
