@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from workbench import Site
@@ -62,11 +66,36 @@ def test_requests_are_shown_as_they_come_and_one_by_one_afterwards(site: Site) -
         following.end()
 
 
+def test_the_recording_opens_in_mitmproxys_own_page_and_leaves_no_copy(site: Site, tmp_path: Path) -> None:
+    following = site.begin("inspect", "shop")
+    following.wait_for("shop: recorded until")
+    following.end()
+    visit(site, "/in-the-page?token=s3cr3t")
+    env = {**site.env, "TMPDIR": str(tmp_path), "BROWSER": "/bin/true"}
+    page = site.begin("inspect", "--web", env=env)
+    try:
+        told = page.wait_for("token=")
+        url = re.search(r"http://127\.0\.0\.1:[0-9]+/\?token=[0-9a-f]+", told)
+        assert url, told
+        with build_opener(HTTPCookieProcessor()).open(url[0].replace("/?", "/flows?")) as answer:
+            paths = [flow["request"]["path"] for flow in json.load(answer)]
+        assert "/in-the-page?token=***" in paths
+        (copy,) = tmp_path.glob("stores-inspect-*/recorded.mitm")
+        assert copy.parent.stat().st_mode & 0o077 == 0
+        page.signal(signal.SIGTERM)
+        page.wait()
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        page.end()
+        site.ok("inspect", "--off")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nobody"], "no service and no host nobody"),
         (["shop", "--filter", "~c abc"], "'~c abc' is not understood"),
+        (["--web", "shop"], "--web shows all that was recorded"),
         (["shop", "--for", "soon"], '"soon" is not a length of time'),
         (["shop", "--for", "30h"], "a second to a day"),
         (["show", "x"], "the number of one request"),

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from procman import span
-from procman.cli import inspection_show, render
+from procman.cli import inspection_show, inspection_web, render
 from procman.cli.arguments import Json
 from procman.cli.help import option
 from procman.cli.place import here, names
@@ -38,10 +38,13 @@ def inspect(
         str, option("--filter", metavar="EXPR", help="Show only these: ~c 500, ~m POST & ~u cart (mitmproxy's).")
     ] = "",
     off: Annotated[bool, option("--off", help="Record no more: these, or all.")] = False,
+    web: Annotated[bool, option("--web", help="Open what was recorded in mitmproxy's own page, mitmweb.")] = False,
     curl: Annotated[bool, option("--curl", help="show: as a curl command.")] = False,
     har: Annotated[bool, option("--har", help="show: as HAR, for a browser's developer tools.")] = False,
     raw: Annotated[bool, option("--raw", help="show: the bytes.")] = False,
-    secrets: Annotated[bool, option("--secrets", help="show: tokens and passwords as they are, not ***.")] = False,
+    secrets: Annotated[
+        bool, option("--secrets", help="show, --web: tokens and passwords as they are, not ***.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Record every request to a service, and show them as they come.
@@ -54,6 +57,7 @@ def inspect(
       stores inspect admin.netshop --for 10m --filter '~c 500'
       stores inspect show 17 --curl
       stores inspect replay 17
+      stores inspect --web --filter '~c 500'
       stores inspect --off
     """
     chosen = targets or []
@@ -63,8 +67,12 @@ def inspect(
         raise StoresError(
             "--curl, --har, --raw: one of them, for one request", "stores inspect show 17 --curl", exit_code=2
         )
+    if web and (chosen or off):
+        raise StoresError("--web shows all that was recorded", "stores inspect --web", exit_code=2)
     dashboard = DashboardClient(here().paths)
-    if asked:
+    if web:
+        inspection_web.show(dashboard, filter_, secrets=secrets)
+    elif asked:
         number = _number(asked, chosen[1:])
         if asked == "replay":
             made = dashboard.ask("POST", f"/inspection/requests/{number}/replay", body={})

@@ -1,0 +1,49 @@
+"""`stores inspect --web`: what was recorded, in mitmproxy's own web page."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from procman.dashboard_client import DashboardClient
+from procman.errors import StoresError
+
+
+def show(dashboard: DashboardClient, expression: str, *, secrets: bool) -> None:
+    """Opens a copy of the recording in mitmweb, until that ends. Raises `StoresError`; exits as mitmweb does.
+
+    The copy lies in a folder of its owner alone, and is gone afterwards. mitmweb listens on loopback, proxies nothing,
+    and wants the token of the URL that it prints.
+    """
+    query = {
+        "format": "mitm",
+        **({"filter": expression} if expression else {}),
+        **({"secrets": "true"} if secrets else {}),
+    }
+    flows = dashboard.file("/inspection/export", query)
+    if not flows:
+        raise StoresError("Nothing was recorded that could be shown", "Record it first: stores inspect NAME")
+    program = Path(sys.executable).with_name("mitmweb")
+    if not program.exists():
+        raise StoresError(f"mitmweb is not where mitmproxy should have put it, {program}", "Install stores anew")
+    with tempfile.TemporaryDirectory(prefix="stores-inspect-") as folder:
+        file = Path(folder) / "recorded.mitm"
+        file.write_bytes(flows)
+        options = ("--no-server", "--rfile", str(file), "--web-port", str(_free_port()), "--set", f"confdir={folder}")
+        process = subprocess.Popen([str(program), *options])
+        for number in (signal.SIGINT, signal.SIGTERM):  # the terminal sends Ctrl-C to both; it is mitmweb's to end
+            signal.signal(number, lambda given, _: process.send_signal(given) if given == signal.SIGTERM else None)
+        code = process.wait()
+    if code:
+        raise SystemExit(code)
+
+
+def _free_port() -> int:
+    """A port that is free at this moment: mitmweb cannot say which one it took by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
