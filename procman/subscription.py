@@ -15,6 +15,8 @@ ORDERS = ("key", "none", "all")
 STARTS = ("never", "on-request")
 #: Where a new subscription begins: with what comes from now on, or with the oldest event that is kept.
 FROMS = ("now", "first")
+#: The largest `concurrency`: what a development server on the same machine can bear at most.
+MOST_SIDE_BY_SIDE = 100
 
 #: The kinds of a filter, as in the CloudEvents Subscriptions API, section 3.2.4.1.
 _ATTRIBUTE_FILTERS = ("exact", "prefix", "suffix")
@@ -69,7 +71,7 @@ def read(table: Table) -> Subscription | None:
         filters=_filters(inner),
         mode=inner.take("mode", str, "binary", lambda value: _one_of(value, MODES)),
         order=inner.take("order", str, "key", lambda value: _one_of(value, ORDERS)),
-        concurrency=inner.take("concurrency", int, 4, lambda value: "" if 1 <= value <= 100 else "1 to 100"),  # noqa: PLR2004
+        concurrency=inner.take("concurrency", int, 4, _side_by_side),
         timeout=inner.take("timeout", float, 30.0, _positive),
         retries=inner.take("retries", int, 10, lambda value: "" if 0 <= value <= 1000 else "0 to 1000"),  # noqa: PLR2004
         backoff=inner.take("backoff", float, 1.0, _positive),
@@ -126,6 +128,10 @@ def _one_of(value: str, known: tuple[str, ...]) -> str:
 
 def _path(value: str) -> str:
     return "" if re.fullmatch(r"/[!-~]*", value) else f'"{value}" is not a path like /events'
+
+
+def _side_by_side(value: int) -> str:
+    return "" if 1 <= value <= MOST_SIDE_BY_SIDE else f"1 to {MOST_SIDE_BY_SIDE}"
 
 
 def _positive(value: float) -> str:

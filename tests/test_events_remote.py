@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 from events_world import Receiver, free_port, running, subscriber, until
 
 from proxy_addons.events.broker import Broker
-from proxy_addons.events.http_client import Place
-from proxy_addons.events.remote import FORWARD, RECEIVE, Remote
+from proxy_addons.events.forwarding import FORWARD
+from proxy_addons.events.http_connection import Place
+from proxy_addons.events.receiving import RECEIVE
+from proxy_addons.events.remote import Remote
 
 
 def remote(port: int, *forward: str, token: str = "", receive: bool = True) -> Remote:
@@ -18,9 +19,8 @@ def remote(port: int, *forward: str, token: str = "", receive: bool = True) -> R
 
 
 async def connected(near: Broker) -> None:
-    """It knows where it begins at the remote."""
-    while await near.progress.remote_cursor(RECEIVE) is None:  # noqa: ASYNC110 - a question to a file
-        await asyncio.sleep(0.01)
+    """Events come, by whichever way."""
+    await until(lambda: near.link.receiving and near.link.receiving.way, "it receives")
 
 
 async def test_what_local_services_want_comes_from_the_remote(tmp_path: Path) -> None:
@@ -87,14 +87,16 @@ async def test_while_the_remote_is_down_publishing_goes_on_and_it_catches_up(tmp
     async with running(tmp_path / "near", remote=remote(port, "**")) as (near, client):
         await near.follow([subscriber()])
         assert (await client.publish(1)).status == 202
-        await until(lambda: near.subscriptions.lanes[FORWARD].sender.problem and near._receiving.problem, "both say so")
+        await until(
+            lambda: near.subscriptions.lanes[FORWARD].sender.problem and near.link.receiving.problem, "both say so"
+        )
         health = (await client.call("GET", "/healthz")).json
         assert health["status"] == "degraded"
         assert set(health["problems"]) == {FORWARD, RECEIVE}
         async with running(tmp_path / "far", port=port) as (far, _):
             await until(lambda: far.log.last == 1, "it caught up")
             assert near.subscriptions.lanes[FORWARD].counts.dead == 0
-            await until(lambda: not near._receiving.problem, "and it listens")
+            await until(lambda: not near.link.receiving.problem, "and it listens")
             assert (await client.call("GET", "/healthz")).json["status"] == "ok"
 
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from procman.authorizer_settings import AuthorizerSettings
 from proxy_addons import forwarded, hop_by_hop
 from proxy_addons.api_gateway.refusal import RefusalError
-from proxy_addons.events.http_client import Answer, HttpClient, Place
+from proxy_addons.events.http_client import HttpClient
+from proxy_addons.events.http_connection import Answer, Place
 from proxy_addons.problem import Code, Problem
 from proxy_addons.site import DEFAULT_PORTS, Site
 from proxy_addons.view import View

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy_addons.events import metrics, remote
+from proxy_addons.events import metrics
 from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.link import Link
 from proxy_addons.events.log import Log
 from proxy_addons.events.log_choice import open_log
 from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import Publishing
 from proxy_addons.events.reading import Reading
-from proxy_addons.events.remote import FORWARD, RECEIVE, Receiving, Remote, RemoteSender
+from proxy_addons.events.remote import Remote
+from proxy_addons.events.remote_places import RemotePlaces
 from proxy_addons.events.sender import Subscriber
 from proxy_addons.events.steering import Steering, answer
-from proxy_addons.events.subscriptions import Subscriptions, by_key
+from proxy_addons.events.subscriptions import Subscriptions
 from proxy_addons.events.tail import Tail
 from proxy_addons.events.writer import Writer
 
@@ -66,8 +68,7 @@ class Broker:
         environ = os.environ if around.environ is None else around.environ
         origin = f"events.{around.domains[0]}"
         self.subscriptions = Subscriptions(self.tail, progress, environ, origin, around.start)
-        self._receiving: Receiving | None = None
-        self._pulling: asyncio.Task[None] | None = None
+        self.link = Link(log, RemotePlaces(writer), self.subscriptions, progress.broker_id)
         self.publishing = Publishing(log, limits.most_waiting)
         self.publishing.delivered = self.subscriptions.delivered
         self.answer = self._api(around.domains)
@@ -76,7 +77,7 @@ class Broker:
     def _api(self, domains: Iterable[str]) -> Api:
         api = Api(Guard(domains))
         api.add("POST", "/v1/events", self.publishing.post)
-        api.add("GET", "/v1/events", Reading(self.tail).get)
+        api.add("GET", "/v1/events", Reading(self.tail, self.progress.log_id).get)
         api.add("GET", "/healthz", self._healthz)
         api.add("GET", "/metrics", self._metrics)
         Steering(self.log, self.progress, self.subscriptions).add_to(api)
@@ -99,34 +100,26 @@ class Broker:
             broker = cls(log, writer, Progress(database, writer), limits, around)
             stack.push_async_callback(broker.subscriptions.close)
             broker._stack = stack.pop_all()
-        if around.remote:
-            await broker._connect(around.remote)
+        await broker.link.connect(around.remote)
         return broker
 
-    async def _connect(self, other: Remote) -> None:
-        """Another broker is our remote."""
-        client, broker_id = self.subscriptions.client, self.progress.broker_id
-        if other.forward:
-            sender = RemoteSender(client, other, broker_id)
-            await self.subscriptions.add(FORWARD, remote.rules(other, by_key), sender, remote.subscription(other))
-        if other.receive:
-            self._receiving = Receiving(client, other, self.log, self.progress)
-            self._pulling = asyncio.create_task(self._receiving.run())
+    def limit(self, limits: Limits) -> None:
+        """These hold from now on."""
+        self._limits = limits
+        self.publishing.most_waiting = limits.most_waiting
+        self._trim()
 
     async def follow(self, subscribers: Iterable[Subscriber]) -> None:
         """The services that subscribe now; the remote is asked for what they want."""
         known = list(subscribers)
         await self.subscriptions.follow(known)
-        if self._receiving:
-            self._receiving.want(frozenset(pattern for one in known for pattern in one.subscription.types))
+        self.link.want(frozenset(pattern for one in known for pattern in one.subscription.types))
 
     async def close(self) -> None:
         """Everything that was accepted is on the disk, and the file is free."""
         self.tail.listeners.discard(self._trim_now_and_then)
         self.tail.close()
-        if self._pulling:
-            self._pulling.cancel()
-            await asyncio.wait({self._pulling})
+        await self.link.close()
         if self._trimming:
             await asyncio.wait({self._trimming})
         await self._stack.aclose()
@@ -137,9 +130,12 @@ class Broker:
         return await self.log.trim(self.subscriptions.delivered(), older, self._limits.max_bytes)
 
     def _trim_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._trimmed > _TRIM_EVERY and (self._trimming is None or self._trimming.done()):
-            self._trimmed = now
+        if time.monotonic() - self._trimmed > _TRIM_EVERY:
+            self._trim()
+
+    def _trim(self) -> None:
+        if self._trimming is None or self._trimming.done():
+            self._trimmed = time.monotonic()
             self._trimming = asyncio.create_task(self.trim())
 
     async def health(self, *, facts: bool = True) -> dict[str, Any]:
@@ -149,11 +145,11 @@ class Broker:
             for lane in self.subscriptions.lanes.values()
             if lane.standing.ended or lane.sender.problem
         }
-        if self._receiving and self._receiving.problem:
-            problems[RECEIVE] = self._receiving.problem
+        problems |= self.link.problems
         if self.log.problem:
             problems["engine"] = self.log.problem
-        known = {"broker": self.progress.broker_id, **(await self.log.health() if facts else {})}
+        known = {"broker": self.progress.broker_id, "log": self.progress.log_id, **self.link.facts}
+        known |= await self.log.health() if facts else {}
         cautions = {"engine": self.log.caution} if self.log.caution else {}
         told = {"problems": problems, "cautions": cautions}
         return {"status": "degraded" if problems else "ok", "last": self.log.last, **known, **told}

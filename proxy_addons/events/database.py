@@ -45,6 +45,13 @@ MIGRATIONS = (
     """,
     # which log on a server the cursors are about; empty: the events table of this file
     "ALTER TABLE broker ADD COLUMN log TEXT NOT NULL DEFAULT ''",
+    # a place in the log of each remote; of the one that was kept before, it is not known whose it is
+    """
+    ALTER TABLE remotes RENAME TO remotes_before;
+    CREATE TABLE remotes (log TEXT PRIMARY KEY, url TEXT NOT NULL, cursor INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO remotes SELECT '', '', cursor FROM remotes_before;
+    DROP TABLE remotes_before
+    """,
 )
 
 

@@ -19,7 +19,7 @@ from procman.routes import Route
 from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.events.broker import Broker, Limits, Surroundings
-from proxy_addons.events.http_client import Place
+from proxy_addons.events.http_connection import Place
 from proxy_addons.events.http_server import HttpServer, Request, Response
 from proxy_addons.events.loopback import listen
 from proxy_addons.events.refusal import RefusalError

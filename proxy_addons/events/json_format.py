@@ -26,28 +26,28 @@ def is_json(media_type: str) -> bool:
 
 def parse(body: bytes) -> Event:
     """The event of a structured message. Raises `InvalidEventError`."""
-    text = _text(body)
-    event, end = _event(text, _skip(text, 0), 0)
+    text = text_of(body)
+    event, end = _event(text, skip(text, 0), 0)
     _nothing_after(text, end)
     return event
 
 
 def parse_batch(body: bytes) -> list[Event]:
     """The events of a batch, which may be empty. Raises `InvalidEventError` with the index of the wrong one."""
-    text = _text(body)
-    at = _skip(text, 0)
+    text = text_of(body)
+    at = skip(text, 0)
     if text[at : at + 1] != "[":
         raise InvalidEventError("body", "a batch is a JSON array of events")
     events: list[Event] = []
-    at = _skip(text, at + 1)
+    at = skip(text, at + 1)
     if text[at : at + 1] != "]":
         while True:
             event, end = _event(text, at, len(events))
             events.append(event)
-            at = _skip(text, end)
+            at = skip(text, end)
             if text[at : at + 1] != ",":
                 break
-            at = _skip(text, at + 1)
+            at = skip(text, at + 1)
     if text[at : at + 1] != "]":
         raise InvalidEventError("body", f"not JSON: there is no , or ] at character {at}", len(events))
     _nothing_after(text, at + 1)
@@ -82,21 +82,23 @@ def _data_member(data: bytes, media_type: str) -> str:
     return f'"data_base64":"{base64.b64encode(data).decode()}"'
 
 
-def _text(body: bytes) -> str:
+def text_of(body: bytes) -> str:
+    """As UTF-8. Raises `InvalidEventError`."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise InvalidEventError("body", f"not UTF-8 at byte {error.start}") from error
 
 
-def _skip(text: str, at: int) -> int:
+def skip(text: str, at: int) -> int:
+    """Where the next thing stands that is no white space."""
     match = _SPACE.match(text, at)
     assert match is not None
     return match.end()
 
 
 def _nothing_after(text: str, end: int) -> None:
-    if _skip(text, end) != len(text):
+    if skip(text, end) != len(text):
         raise InvalidEventError("body", f"something follows the JSON, at character {end}")
 
 
@@ -122,7 +124,7 @@ def _object(text: str, at: int) -> tuple[Event, int]:
     attributes: dict[str, Value] = {}
     raw: dict[str, tuple[Any, str]] = {}
     end = at
-    for name, value, source, end in _members(text, at):  # noqa: B007 - the last end is wanted
+    for name, value, source, end in members(text, at):  # noqa: B007 - the last end is wanted
         if name in attributes or name in raw:
             raise InvalidEventError(name, "stands twice")
         if name in {"data", "data_base64"}:
@@ -134,30 +136,45 @@ def _object(text: str, at: int) -> tuple[Event, int]:
     return Event.of(attributes, _data(attributes, raw)), end
 
 
-def _members(text: str, at: int) -> Iterator[tuple[str, Any, str, int]]:
+def members(text: str, at: int) -> Iterator[tuple[str, Any, str, int]]:
     """Name, value, the value's own text and where the object would end, for each member of the object at `at`."""
     if text[at : at + 1] != "{":
         raise InvalidEventError("body", "an event is a JSON object")
-    at = _skip(text, at + 1)
+    at = skip(text, at + 1)
     if text[at : at + 1] == "}":
         raise InvalidEventError("specversion", "is required and not there")
     while True:
         if text[at : at + 1] != '"':
             raise ValueError(f"there is no name at character {at}")
         name, at = scanstring(text, at + 1, True)
-        at = _skip(text, at)
+        at = skip(text, at)
         if text[at : at + 1] != ":":
             raise ValueError(f"there is no : at character {at}")
-        begin = _skip(text, at + 1)
+        begin = skip(text, at + 1)
         value, end = _value(text, begin)
-        at = _skip(text, end)
+        at = skip(text, end)
         more = text[at : at + 1]
         if more not in {",", "}"}:
             raise ValueError(f"there is no , or }} at character {at}")
         yield name, value, text[begin:end], at + 1
         if more == "}":
             return
-        at = _skip(text, at + 1)
+        at = skip(text, at + 1)
+
+
+def elements(text: str, at: int) -> Iterator[str]:
+    """The text of each element of the array at `at`. Raises ``ValueError``."""
+    if text[at : at + 1] != "[":
+        raise ValueError(f"there is no array at character {at}")
+    at = skip(text, at + 1)
+    while text[at : at + 1] != "]":
+        _, end = _value(text, at)
+        yield text[at:end]
+        at = skip(text, end)
+        if text[at : at + 1] == ",":
+            at = skip(text, at + 1)
+        elif text[at : at + 1] != "]":
+            raise ValueError(f"there is no , or ] at character {at}")
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:

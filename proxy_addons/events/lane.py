@@ -1,4 +1,4 @@
-"""One subscription's way through the log: reads ahead a little, delivers, tries again, gives up."""
+"""One subscription's way through the log: delivers, tries again, gives up."""
 
 from __future__ import annotations
 
@@ -8,32 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy_addons.events.key_queues import KeyQueues
-from proxy_addons.events.log import Stored
+from proxy_addons.events.hold import Hold
 from proxy_addons.events.outcome import Outcome, Verdict, backoff
 from proxy_addons.events.progress import Item, Progress, Standing
+from proxy_addons.events.rules import Rules
 from proxy_addons.events.sender import Sender
 from proxy_addons.events.tail import Tail
+from proxy_addons.events.window import Window
 from proxy_addons.events.writer import StorageError
 
 _log = logging.getLogger(__name__)
-
-#: Events that are read at once, that are held in memory beside those in delivery, and that may wait for another try.
-_READ, _AHEAD, _MOST_PARKED = 100, 64, 1000
-#: Seconds after a refused connection until the next look: the first pause, and the longest.
-_FIRST_LOOK, _LAST_LOOK = 0.2, 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a lane delivers. `accepts` is the whole wish: types, filters, origin. `key` tells what stays in order."""
-
-    accepts: Callable[[Stored], bool]
-    key: Callable[[Stored], str]
-    concurrency: int
-    retries: int
-    backoff: float
-    wakes: bool = False
 
 
 @dataclass(slots=True)
@@ -62,21 +46,22 @@ class Lane:
         self._wake = wake
         self._bell = asyncio.Event()
         self._quiet = asyncio.Event()
-        self._queues = KeyQueues(self.ring)
-        self._position = standing.cursor
-        #: Not yet done, and not parked: the oldest of them holds the cursor.
-        self._outstanding: dict[int, Item] = {}
+        self._window = Window(standing, tail, progress, self.ring)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._closed_until, self._pause = 0.0, _FIRST_LOOK
-        self.parked = 0
+        #: While the subscriber is not there, or wants time; while the log cannot be read.
+        self._closed, self._unread = Hold(self.ring), Hold(self.ring)
         for item in progress.take_parked(standing.name):
             self.add_parked(item)
 
     @property
     def waiting(self) -> int:
         """Events that are not delivered yet. Those that were not looked at may not be for this subscription at all."""
-        return max(0, self._tail.last - self._position) + len(self._queues)
+        return self._window.waiting
+
+    @property
+    def parked(self) -> int:
+        """Events that wait for another try, or behind one that does."""
+        return self._window.parked
 
     @property
     def in_flight(self) -> int:
@@ -106,21 +91,17 @@ class Lane:
 
     def reopen(self) -> None:
         """The subscriber has changed its state: whatever held it is looked at anew."""
-        self._closed_until, self._pause = 0.0, _FIRST_LOOK
+        self._closed.lift()
         self.ring()
 
     def add_parked(self, item: Item) -> None:
         """An item that has its own row already: of an earlier life, or out of the dead letters."""
-        self.parked += 1
-        self._queues.add(self.rules.key(item.stored), item)
+        self._window.add_parked(self.rules.key(item.stored), item)
         self.ring()
 
     def seek(self, cursor: int) -> None:
         """Goes on after another place. What waits for another try still does."""
-        self._queues.drop(lambda item: not item.parked)
-        self._outstanding.clear()
-        self._position = cursor
-        self._move()
+        self._window.seek(cursor)
         self.ring()
 
     async def drained(self) -> None:
@@ -135,69 +116,44 @@ class Lane:
         try:
             while True:
                 self._bell.clear()
-                try:
-                    await self._fill()
-                except StorageError as error:
-                    _log.warning("Events for %s cannot be read: %s", self.standing.name, error)
-                    self._look_again(_LAST_LOOK)
+                await self._read()
                 self._start()
                 if not self.waiting:
                     self._quiet.set()
                 await self._bell.wait()
         finally:
             self._tail.listeners.discard(self.ring)
-            self._queues.close()
-            if self._timer:
-                self._timer.cancel()
+            self._window.queues.close()
+            self._closed.close()
+            self._unread.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _fill(self) -> None:
-        """Reads ahead, as far as memory allows. What is behind a parked event of its key is parked too."""
-        while len(self._outstanding) < _AHEAD + self.rules.concurrency and self.parked < _MOST_PARKED:
-            position = self._position
-            batch = await self._tail.read(position, _READ)
-            if position != self._position:
-                continue  # sought meanwhile
-            if not batch:
-                return
-            behind = [item for stored in batch if (item := self._take(stored)) is not None]
-            if behind:
-                await self._park(behind)
-            self._move()
-
-    def _take(self, stored: Stored) -> Item | None:
-        """Queues what is wanted. Returns it where its key is held up."""
-        self._position = stored.seq
-        if not self.rules.accepts(stored):
-            return None
-        item, key = Item(stored), self.rules.key(stored)
-        self._outstanding[stored.seq] = item
-        held_up = self._queues.held_up(key)
-        self._queues.add(key, item)
-        return item if held_up else None
+    async def _read(self) -> None:
+        try:
+            await self._window.fill(self.rules)
+        except StorageError:  # said by `tail`, once for all lanes
+            self._unread.take()
+            self._unread.arm()
+        else:
+            self._unread.lift()
 
     def _start(self) -> None:
         """Begins as many deliveries as may run side by side."""
-        if self.standing.paused or self.standing.ended or not self._queues.may_go:
+        if self.standing.paused or self.standing.ended or not self._window.queues.may_go:
             return
         if not self.sender.ready:
             if self.rules.wakes:
                 self._wake()
             return
-        if (closed := self._closed_until - time.monotonic()) > 0:
-            self._look_again(closed)
+        if self._closed.on:
+            self._closed.arm()
             return
-        while len(self._tasks) < self.rules.concurrency and (found := self._queues.next()):
+        while len(self._tasks) < self.rules.concurrency and (found := self._window.queues.next()):
             task = asyncio.create_task(self._deliver(*found))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-
-    def _look_again(self, seconds: float) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.ring)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -209,13 +165,13 @@ class Lane:
         expires = item.stored.event.expires
         if expires is not None and expires <= time.time():
             self.counts.expired += 1
-            self._done(key, item)
+            self._window.done(key, item)
             return
         outcome = await self.sender.send(item.stored, item.attempt + 1)
         if outcome.verdict is Verdict.DONE:
             self.counts.delivered += 1
-            self._pause = _FIRST_LOOK
-            self._done(key, item)
+            self._closed.ease()
+            self._window.done(key, item)
         elif outcome.verdict is Verdict.RETRY and item.attempt < self.rules.retries:
             await self._retry(key, item, outcome)
         elif outcome.verdict in {Verdict.RETRY, Verdict.DEAD}:
@@ -223,75 +179,34 @@ class Lane:
         else:
             await self._hold(key, item, outcome)
 
-    def _done(self, key: str, item: Item) -> None:
-        if item.parked:
-            self._progress.unpark(self.standing.name, item)
-        self._remove(key, item)
-
-    def _remove(self, key: str, item: Item) -> None:
-        self.parked -= item.parked
-        self._outstanding.pop(item.seq, None)
-        self._queues.done(key)
-        self._move()
-
     async def _retry(self, key: str, item: Item, outcome: Outcome) -> None:
         self.counts.failed += 1
-        if outcome.retry_after:  # it is too much for the subscriber, not only this one event
-            self._closed_until = time.monotonic() + outcome.retry_after
+        self._closed.ask_for(outcome.retry_after)  # it is too much for the subscriber, not only this one event
         item.attempt += 1
         item.reason = _told(outcome)
         item.due = time.time() + max(backoff(item.attempt, self.rules.backoff), outcome.retry_after)
-        await self._park([one for one in self._queues.line(key) if one is item or not one.parked])
-        self._queues.again(key)
+        await self._window.put_off(key, item)
 
     async def _give_up(self, key: str, item: Item, outcome: Outcome) -> None:
         item.attempt += 1
-        _log.warning("%s: gave up event %d: %s", self.standing.name, item.seq, _told(outcome))
         try:
-            await self._progress.bury(self.standing.name, item, outcome.status, outcome.reason)
-        except StorageError as error:
-            _log.warning("Cannot keep the dead letter, so it is tried again: %s", error)
-            item.due = time.time() + _LAST_LOOK
-            self._queues.again(key)
+            await self._window.bury(key, item, outcome.status, outcome.reason)
+        except StorageError:  # said by `progress`: it is delivered again, until it can be kept
+            item.due = time.time() + backoff(item.attempt, self.rules.backoff)
+            self._window.queues.again(key)
             return
+        _log.warning("%s: gave up event %d: %s", self.standing.name, item.seq, _told(outcome))
         self.counts.dead += 1
-        self._remove(key, item)
 
     async def _hold(self, key: str, item: Item, outcome: Outcome) -> None:
-        """No attempt was spent. 410 ends the subscription; else the next look is due soon."""
-        self._queues.again(key, first=True)
+        """No attempt was spent. 410 ends the subscription; else the next look is due later."""
+        self._window.queues.again(key, first=True)
         if outcome.verdict is Verdict.GONE:
             self.standing.ended = f"it answered 410 to event {item.seq}"
             _log.warning("%s: no more events: %s", self.standing.name, self.standing.ended)
             await self._progress.save(self.standing)
         else:
-            self._closed_until = time.monotonic() + self._pause
-            self._pause = min(self._pause * 2, _LAST_LOOK)
-
-    async def _park(self, items: list[Item]) -> None:
-        """Gives items rows of their own, so that they no longer hold the cursor."""
-        fresh = [item for item in items if not item.parked]
-        for item in fresh:
-            item.parked = True  # before the row is there: should the item be done meanwhile, the row goes after it came
-        self.parked += len(fresh)
-        try:
-            await self._progress.park(self.standing.name, items)
-        except StorageError as error:
-            _log.warning("Cannot keep what %s has to be told again: %s", self.standing.name, error)
-            for item in fresh:
-                if item.seq in self._outstanding:  # it holds the cursor: nothing is lost, only others wait
-                    item.parked = False
-                    self.parked -= 1
-            return
-        for item in fresh:
-            self._outstanding.pop(item.seq, None)
-        self._move()
-
-    def _move(self) -> None:
-        """The cursor follows the oldest that is neither done nor parked."""
-        cursor = next(iter(self._outstanding), self._position + 1) - 1
-        if cursor != self.standing.cursor:
-            self._progress.move(self.standing, cursor)
+            self._closed.take(outcome.retry_after)
 
 
 def _told(outcome: Outcome) -> str:

@@ -29,7 +29,10 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt's end. `status` is None where there was no answer; `retry_after` in seconds, 0 for none."""
+    """One attempt's end. `status` is None where there was no answer.
+
+    `retry_after`: seconds before which another one is in vain; 0 where nobody says, ``inf`` until something changes.
+    """
 
     verdict: Verdict
     status: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,10 @@ from proxy_addons.events import json_format
 from proxy_addons.events.database import Database
 from proxy_addons.events.event import Event
 from proxy_addons.events.log import Stored
-from proxy_addons.events.writer import Writer
+from proxy_addons.events.trouble import Trouble
+from proxy_addons.events.writer import StorageError, Writer
+
+_log = logging.getLogger(__name__)
 
 #: Seconds for which finished deliveries are gathered before the places are written. What a crash loses of them is
 #: delivered again.
@@ -67,6 +71,7 @@ class Progress:
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._writer = writer
+        self._trouble = Trouble(_log, "What subscribers have to be told again cannot be kept")
         self._moved: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         rows = database.writer.execute("SELECT name, cursor, paused, ended, definition, absent FROM subscriptions")
@@ -77,7 +82,10 @@ class Progress:
         for name, seq, attempt, due, reason, text in parked:
             item = Item(Stored(seq, json_format.parse(text)), attempt, due, reason, parked=True)
             self._parked.setdefault(name, []).append(item)
-        self.broker_id: str = database.writer.execute("SELECT id FROM broker").fetchone()[0]
+        row: tuple[str, str] = database.writer.execute("SELECT id, log FROM broker").fetchone()
+        self.broker_id = row[0]
+        #: What tells the log from every other one: a server's, or this file's own.
+        self.log_id = row[1] or row[0]
 
     def take_parked(self, name: str) -> list[Item]:
         """What a subscription had parked when the file was opened, once."""
@@ -121,18 +129,16 @@ class Progress:
             self._submit(lambda one: one.executemany("UPDATE subscriptions SET cursor = ? WHERE name = ?", rows))
 
     async def park(self, name: str, items: Sequence[Item]) -> None:
-        """Keeps the items by themselves, with their attempts, until they are done."""
+        """Keeps the items by themselves, with their attempts, until they are done. Raises `StorageError`."""
         rows = [(name, i.seq, i.attempt, i.due, i.reason, json_format.write(i.stored.event)) for i in items]
-        await self._writer.submit(
-            lambda one: one.executemany("INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?)", rows)
-        )
+        await self._keep(lambda one: one.executemany("INSERT OR REPLACE INTO parked VALUES (?, ?, ?, ?, ?, ?)", rows))
 
     def unpark(self, name: str, item: Item) -> None:
         """The item is done."""
         self._submit(lambda one: one.execute("DELETE FROM parked WHERE subscription = ? AND seq = ?", (name, item.seq)))
 
     async def bury(self, name: str, item: Item, status: int | None, reason: str) -> None:
-        """The item is given up."""
+        """The item is given up. Raises `StorageError`."""
         row = (name, item.seq, time.time(), item.attempt, status, reason, json_format.write(item.stored.event))
 
         def bury(one: sqlite3.Connection) -> None:
@@ -143,7 +149,16 @@ class Progress:
                 row,
             )
 
-        await self._writer.submit(bury)
+        await self._keep(bury)
+
+    async def _keep(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        """For what is delivered again where it cannot be kept; that is said once."""
+        try:
+            await self._writer.submit(work)
+        except StorageError as error:
+            self._trouble.begins(error)
+            raise
+        self._trouble.ends()
 
     async def dead(self, name: str | None = None, numbers: Iterable[int] = (), limit: int = 100) -> list[DeadLetter]:
         """Dead letters, the oldest first: of one subscription, or those numbers, or all."""
@@ -179,12 +194,6 @@ class Progress:
         """How many dead letters each subscription has."""
         query = "SELECT subscription, count(*) FROM dead GROUP BY subscription"
         return dict(await self._writer.submit(lambda one: one.execute(query).fetchall()))
-
-    async def remote_cursor(self, name: str) -> int | None:
-        """How far another broker's log was read; None at the first time."""
-        query = "SELECT cursor FROM remotes WHERE name = ?"
-        row = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchone())
-        return row[0] if row else None
 
     def _submit(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """For what nobody waits for: should it fail, the event is delivered once more."""

@@ -29,7 +29,7 @@ class Publishing:
     def __init__(self, log: Log, most_waiting: int) -> None:
         """`most_waiting`: events that may wait to be delivered, before publishers are told to slow down."""
         self._log = log
-        self._most_waiting = most_waiting
+        self.most_waiting = most_waiting
         #: The slowest subscription's place: whatever is behind it, everybody has.
         self.delivered: Callable[[], int] = lambda: self._log.last
         self.counts = {"accepted": 0, "duplicates": 0, "refused": 0}
@@ -58,10 +58,10 @@ class Publishing:
         except NotAnEventError as error:
             raise RefusalError(400, f"Not a CloudEvent. {error}", example=_EXAMPLE % url) from error
         waiting = self._log.last - self.delivered()
-        if waiting + len(events) > self._most_waiting:
+        if waiting + len(events) > self.most_waiting:
             raise RefusalError(
                 429,
-                f"{waiting} events wait to be delivered, and no more than {self._most_waiting} may. "
+                f"{waiting} events wait to be delivered, and no more than {self.most_waiting} may. "
                 "See which subscriber is behind: stores events show",
                 {"Retry-After": str(_RETRY_BACKLOG)},
             )

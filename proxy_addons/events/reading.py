@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from proxy_addons.events import json_format
+from proxy_addons.events import json_format, log_page
 from proxy_addons.events.http_server import Request, Response
 from proxy_addons.events.log import Stored
 from proxy_addons.events.matching import typed
@@ -13,8 +13,12 @@ from proxy_addons.events.publishing import BROKER_HEADER
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.tail import Tail
 
+#: Says which log answers, so that another broker sees when it is another one, or has begun anew.
+LOG_HEADER = "Stores-Log"
 #: Events a page, and seconds that a question may wait.
 _PAGE, _LARGEST_PAGE, _LONGEST_WAIT = 100, 1000, 60.0
+#: Bytes of events after which a page ends: it is made and read as a whole.
+_PAGE_BYTES = 4 * 1024 * 1024
 #: Seconds between two signs of life on a quiet stream.
 _HEARTBEAT = 15.0
 #: Events that are looked at for one page; where few of them match, the page tells how far it came.
@@ -24,35 +28,39 @@ _LOOKED_AT = 10_000
 class Reading:
     """Reads from the tail, so that many who follow cost one read."""
 
-    def __init__(self, tail: Tail) -> None:
+    def __init__(self, tail: Tail, log_id: str) -> None:
+        """`log_id` tells this log from every other one."""
         self._tail = tail
+        self._log = {LOG_HEADER: log_id}
 
     async def get(self, request: Request) -> Response:
         """A page of JSON; with ``Accept: text/event-stream`` a stream without end."""
         accepts = self._test(request)
         if "text/event-stream" in request.header(b"accept"):
             last = request.header(b"last-event-id") or request.query.get("after", str(self._tail.last))
-            return Response(200, stream=self._stream(self._place(last), accepts), headers=_STREAM)
+            return Response(200, stream=self._stream(self._place(last), accepts), headers=_STREAM | self._log)
         after = self._place(request.query.get("after", "0"))
         limit = int(_number(request, "limit", _PAGE, _LARGEST_PAGE))
         wait = _number(request, "wait", 0.0, _LONGEST_WAIT)
         events, after = await self._page(after, limit, accepts)
-        if not events and wait and await self._tail.wait(after, wait):
-            events, after = await self._page(after, limit, accepts)
-        body = ",\n".join(map(_shown, events))
-        text = f'{{"events": [{body}], "after": {after}, "last": {self._tail.last}}}\n'
-        return Response(200, text.encode(), {"Content-Type": "application/json"})
+        ends = asyncio.get_running_loop().time() + wait
+        while not events and not self._tail.closed and (left := ends - asyncio.get_running_loop().time()) > 0:
+            if await self._tail.wait(after, left):  # for what nobody asked for here, it waits on
+                events, after = await self._page(after, limit, accepts)
+        body = log_page.write(events, after, self._tail.last)
+        return Response(200, body, {"Content-Type": "application/json"} | self._log)
 
     async def _page(self, after: int, limit: int, accepts: Callable[[Stored], bool]) -> tuple[list[Stored], int]:
         found: list[Stored] = []
-        looked_at = 0
+        looked_at = size = 0
         while looked_at < _LOOKED_AT and (batch := await self._tail.read(after, _PAGE)):
             looked_at += len(batch)
             for stored in batch:
                 after = stored.seq
                 if accepts(stored):
                     found.append(stored)
-                    if len(found) == limit:
+                    size += stored.event.size
+                    if len(found) == limit or size >= _PAGE_BYTES:
                         return found, after
         return found, after
 
@@ -84,11 +92,6 @@ class Reading:
 
 
 _STREAM = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-
-
-def _shown(stored: Stored) -> str:
-    facts = json.dumps({"seq": stored.seq, "at": round(stored.at, 3), "origin": stored.origin})
-    return f'{facts[:-1]}, "event": {json_format.write(stored.event).decode()}}}'
 
 
 def _line(text: bytes) -> bytes:

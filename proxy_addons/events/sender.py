@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Protocol
 from procman.subscription import Subscription
 from proxy_addons.events import http_binding, outcome, signature
 from proxy_addons.events.http_binding import Headers
-from proxy_addons.events.http_client import Answer, HttpClient, Place, RefusedError
+from proxy_addons.events.http_client import HttpClient
+from proxy_addons.events.http_connection import Answer, Place, RefusedError
 from proxy_addons.events.log import Stored
 from proxy_addons.events.outcome import Outcome, Verdict
 
@@ -75,7 +77,7 @@ class ServiceSender:
                 answer = await self._client.request(self._place, head, body)
         except _HeldError as error:
             self.problem = str(error)
-            return Outcome(Verdict.WAIT, reason=str(error))
+            return Outcome(Verdict.WAIT, reason=str(error), retry_after=error.seconds)
         except RefusedError:
             self.problem = "nobody listens on its port"
             return Outcome(Verdict.WAIT, reason=self.problem)
@@ -94,9 +96,11 @@ class ServiceSender:
         try:
             return signature.key_of(self._environ[name])
         except KeyError:
-            raise _HeldError(f"${name}, which is to sign its events, is not set where stores was started") from None
+            raise _HeldError(
+                f"${name}, which is to sign its events, is not set where stores was started", math.inf
+            ) from None
         except ValueError as error:
-            raise _HeldError(f"${name} is no signing secret: {error}") from error
+            raise _HeldError(f"${name} is no signing secret: {error}", math.inf) from error
 
     def _message(self, stored: Stored, attempt: int, key: bytes | None) -> tuple[bytes, bytes]:
         mode = http_binding.structured if self._wish.mode == "structured" else http_binding.binary
@@ -133,7 +137,14 @@ class ServiceSender:
 
 
 class _HeldError(Exception):
-    """Nothing can be delivered until somebody mends this."""
+    """Nothing can be delivered until somebody mends this.
+
+    `seconds` until it is worth another look: ``inf`` for a variable of this process, which can't change.
+    """
+
+    def __init__(self, why: str, seconds: float = 0.0) -> None:
+        super().__init__(why)
+        self.seconds = seconds
 
 
 def head(method: str, path: str, host: str, headers: Headers, length: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from proxy_addons.events.database import Database
 from proxy_addons.events.event import Event
 from proxy_addons.events.log import Appended, Stored
-from proxy_addons.events.writer import Writer
+from proxy_addons.events.writer import StorageError, Writer
 
 Result = TypeVar("Result")
 
@@ -30,6 +30,7 @@ class SqliteLog:
     def __init__(self, database: Database, writer: Writer) -> None:
         self.on_stored: Callable[[Sequence[Stored]], None] = lambda _: None
         self.problem = self.caution = ""
+        self._path = database.path
         self._writer = writer
         self._reader = database.connect(read_only=True)
         self._thread = ThreadPoolExecutor(1, "events reader")
@@ -119,7 +120,10 @@ class SqliteLog:
         self._reader.close()
 
     async def _query(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._reader)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._reader)
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"{self._path} cannot be read: {error}") from error
 
 
 def _trim(connection: sqlite3.Connection, up_to: int, older_than: float, largest: int) -> int:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from procman.subscription import Subscription
 from proxy_addons.events.http_client import HttpClient
-from proxy_addons.events.lane import Lane, Rules
-from proxy_addons.events.log import Stored
-from proxy_addons.events.matching import wanted
+from proxy_addons.events.lane import Lane
 from proxy_addons.events.progress import Progress, Standing
+from proxy_addons.events.rules import Rules
 from proxy_addons.events.sender import Sender, ServiceSender, Subscriber
 from proxy_addons.events.tail import Tail
 
@@ -52,7 +51,7 @@ class Subscriptions:
         """The services that subscribe now, whether they run or not."""
         named = {subscriber.name: subscriber for subscriber in subscribers}
         for name in [name for name in self._services if name not in named]:
-            await self._leave(name)
+            await self.leave(name)
         for name, subscriber in named.items():
             if self._services.get(name) != subscriber:
                 if subscriber.addresses:
@@ -65,10 +64,10 @@ class Subscriptions:
         lane = self.lanes.get(subscriber.name)
         if lane is None:
             sender = ServiceSender(self.client, subscriber, self._environ, self._origin)
-            await self.add(subscriber.name, _rules(subscriber.subscription), sender, subscriber.subscription)
+            await self.add(subscriber.name, Rules.of(subscriber.subscription), sender, subscriber.subscription)
             return
         assert isinstance(lane.sender, ServiceSender)
-        lane.rules = _rules(subscriber.subscription)
+        lane.rules = Rules.of(subscriber.subscription)
         lane.sender.follow(subscriber)
         definition = _definition(subscriber.subscription)
         if lane.standing.definition != definition:  # another wish than the one that it declared ended with 410
@@ -94,8 +93,8 @@ class Subscriptions:
         self._tasks[name] = asyncio.create_task(lane.run())
         return lane
 
-    async def _leave(self, name: str) -> None:
-        """It is no longer registered, or no longer subscribes. Its place is kept for a while."""
+    async def leave(self, name: str) -> None:
+        """Nobody subscribes by this name any more. Its place is kept for a while."""
         await self._end(name)
         standing = self._progress.standings[name]
         standing.absent = time.time()
@@ -126,31 +125,6 @@ class Subscriptions:
             await self._end(name)
         self._progress.flush()
         self.client.close()
-
-
-def _rules(subscription: Subscription) -> Rules:
-    test = wanted(subscription)
-    return Rules(
-        accepts=lambda stored: test(stored.event),
-        key=_KEYS[subscription.order],
-        concurrency=1 if subscription.order == "all" else subscription.concurrency,
-        retries=subscription.retries,
-        backoff=subscription.backoff,
-        wakes=subscription.start == "on-request",
-    )
-
-
-def by_key(stored: Stored) -> str:
-    """What keeps its order: the event's key, or nothing."""
-    key = stored.event.order_key
-    return f"={key}" if key else str(stored.seq)  # without a key, nothing has to stay in order
-
-
-_KEYS: dict[str, Callable[[Stored], str]] = {
-    "key": by_key,
-    "none": lambda stored: str(stored.seq),
-    "all": lambda _: "",
-}
 
 
 def _definition(subscription: Subscription) -> str:

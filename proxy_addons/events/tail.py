@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 from proxy_addons.events.log import Log, Stored
+from proxy_addons.events.trouble import Trouble
+from proxy_addons.events.writer import StorageError
+
+_log = logging.getLogger(__name__)
 
 #: What is kept at most: events, and bytes of them. Whoever is further behind reads from the log.
 _EVENTS, _BYTES = 1000, 8 * 1024 * 1024
@@ -25,6 +30,7 @@ class Tail:
         self._waiting: set[asyncio.Future[None]] = set()
         self.listeners: set[Callable[[], None]] = set()
         self.closed = False
+        self._trouble = Trouble(_log, "Events cannot be read")
         log.on_stored = self._stored
 
     @property
@@ -57,9 +63,17 @@ class Tail:
         return list(islice(self._recent, start, start + limit))
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """The next events after a place, in order; empty when there are none."""
+        """The next events after a place, in order; empty when there are none. Raises `StorageError`."""
         ready = self.ready(after, limit)
-        return await self._log.read(after, limit) if ready is None else ready
+        if ready is not None:
+            return ready
+        try:
+            found = await self._log.read(after, limit)
+        except StorageError as error:
+            self._trouble.begins(error)  # here, once for all that read
+            raise
+        self._trouble.ends()
+        return found
 
     def close(self) -> None:
         """Nothing comes any more: whoever waits need not."""

@@ -1,0 +1,124 @@
+"""The part of the log at which a lane is: read ahead a little, and not finished yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy_addons.events.key_queues import KeyQueues
+from proxy_addons.events.log import Stored
+from proxy_addons.events.progress import Item, Progress, Standing
+from proxy_addons.events.rules import Rules
+from proxy_addons.events.tail import Tail
+from proxy_addons.events.writer import StorageError
+
+#: Events that are read at once, that are held in memory beside those in delivery, and that may wait for another try.
+_READ, _AHEAD, _MOST_PARKED = 100, 64, 1000
+
+
+class Window:
+    """Between `standing.cursor`, before which all is done or parked, and the place up to which was read.
+
+    A parked event has a row of its own, so that the cursor need not wait for it.
+    """
+
+    def __init__(self, standing: Standing, tail: Tail, progress: Progress, bell: Callable[[], None]) -> None:
+        """`bell` rings when an event that had to wait for its time may go."""
+        self.queues = KeyQueues(bell)
+        self.parked = 0
+        self._standing = standing
+        self._tail = tail
+        self._progress = progress
+        self._position = standing.cursor
+        #: Not yet done, and not parked: the oldest of them holds the cursor.
+        self._outstanding: dict[int, Item] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Events that are not delivered yet. Those that were not looked at may not be for this subscription at all."""
+        return max(0, self._tail.last - self._position) + len(self.queues)
+
+    def seek(self, cursor: int) -> None:
+        """Goes on after another place. What waits for another try still does."""
+        self.queues.drop(lambda item: not item.parked)
+        self._outstanding.clear()
+        self._position = cursor
+        self._move()
+
+    async def fill(self, rules: Rules) -> None:
+        """Reads ahead, as far as memory allows. What is behind a parked event of its key is parked too.
+
+        Raises `StorageError` where nothing can be read.
+        """
+        while len(self._outstanding) < _AHEAD + rules.concurrency and self.parked < _MOST_PARKED:
+            position = self._position
+            batch = await self._tail.read(position, _READ)
+            if position != self._position:
+                continue  # sought meanwhile
+            if not batch:
+                return
+            behind = [item for stored in batch if (item := self._take(stored, rules)) is not None]
+            if behind:
+                await self._park(behind)
+            self._move()
+
+    def _take(self, stored: Stored, rules: Rules) -> Item | None:
+        """Queues what is wanted. Returns it where its key is held up."""
+        self._position = stored.seq
+        if not rules.accepts(stored):
+            return None
+        item, key = Item(stored), rules.key(stored)
+        self._outstanding[stored.seq] = item
+        held_up = self.queues.held_up(key)
+        self.queues.add(key, item)
+        return item if held_up else None
+
+    def add_parked(self, key: str, item: Item) -> None:
+        """An item that has its own row already: of an earlier life, or out of the dead letters."""
+        self.parked += 1
+        self.queues.add(key, item)
+
+    def done(self, key: str, item: Item) -> None:
+        """The first of its key is delivered, or need not be."""
+        if item.parked:
+            self._progress.unpark(self._standing.name, item)
+        self._remove(key, item)
+
+    async def bury(self, key: str, item: Item, status: int | None, reason: str) -> None:
+        """The first of its key becomes a dead letter. Raises `StorageError` where that cannot be kept."""
+        await self._progress.bury(self._standing.name, item, status, reason)
+        self._remove(key, item)
+
+    async def put_off(self, key: str, item: Item) -> None:
+        """The first of its key is tried again when it is due; it and all behind it no longer hold the cursor."""
+        await self._park([one for one in self.queues.line(key) if one is item or not one.parked])
+        self.queues.again(key)
+
+    def _remove(self, key: str, item: Item) -> None:
+        self.parked -= item.parked
+        self._outstanding.pop(item.seq, None)
+        self.queues.done(key)
+        self._move()
+
+    async def _park(self, items: list[Item]) -> None:
+        """Gives items rows of their own, so that they no longer hold the cursor."""
+        fresh = [item for item in items if not item.parked]
+        for item in fresh:
+            item.parked = True  # before the row is there: should the item be done meanwhile, the row goes after it came
+        self.parked += len(fresh)
+        try:
+            await self._progress.park(self._standing.name, items)
+        except StorageError:  # said by `progress`
+            for item in fresh:
+                if item.seq in self._outstanding:  # it holds the cursor: nothing is lost, only others wait
+                    item.parked = False
+                    self.parked -= 1
+            return
+        for item in fresh:
+            self._outstanding.pop(item.seq, None)
+        self._move()
+
+    def _move(self) -> None:
+        """The cursor follows the oldest that is neither done nor parked."""
+        cursor = next(iter(self._outstanding), self._position + 1) - 1
+        if cursor != self._standing.cursor:
+            self._progress.move(self._standing, cursor)
