@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ def test_requests_are_shown_as_they_come_and_one_by_one_afterwards(site: Site) -
         following.end()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="mitmproxy for newer Pythons asks for a token")
+def test_a_page_that_lets_everybody_in_is_not_opened(site: Site) -> None:
+    done = site.stores("inspect", "--web")
+    assert done.returncode == 1
+    assert "lets in every user" in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="mitmproxy for Python 3.11 asks for no token")
 def test_the_recording_opens_in_mitmproxys_own_page_and_leaves_no_copy(site: Site, tmp_path: Path) -> None:
     following = site.begin("inspect", "shop")
     following.wait_for("shop: recorded until")

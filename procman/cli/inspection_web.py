@@ -8,9 +8,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from procman.dashboard_client import DashboardClient
 from procman.errors import StoresError
+
+#: Before that release mitmweb asked nobody for anything (its change log, 11.1.2).
+_FIRST_WITH_TOKEN: Final = (11, 1, 2)
 
 
 def show(dashboard: DashboardClient, expression: str, *, secrets: bool) -> None:
@@ -19,6 +23,7 @@ def show(dashboard: DashboardClient, expression: str, *, secrets: bool) -> None:
     The copy lies in a folder of its owner alone, and is gone afterwards. mitmweb listens on loopback, proxies nothing,
     and wants the token of the URL that it prints.
     """
+    _check_version()
     query = {
         "format": "mitm",
         **({"filter": expression} if expression else {}),
@@ -40,6 +45,17 @@ def show(dashboard: DashboardClient, expression: str, *, secrets: bool) -> None:
         code = process.wait()
     if code:
         raise SystemExit(code)
+
+
+def _check_version() -> None:
+    from importlib.metadata import version  # noqa: PLC0415 (12 ms)
+
+    found = version("mitmproxy")
+    if tuple(map(int, found.split(".")[:3])) < _FIRST_WITH_TOKEN:
+        raise StoresError(
+            f"The page of mitmproxy {found} lets in every user of this machine",
+            "That of 11.1.2 and newer, for Python 3.12 and newer, wants a token. Look here instead: stores open",
+        )
 
 
 def _free_port() -> int:
