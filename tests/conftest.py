@@ -10,6 +10,11 @@ from supervising import Supervising
 from workbench import Site
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that are marked `long` first; pytest-xdist gives files away in this order (``--no-loadscope-reorder``)."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A workspace without services."""

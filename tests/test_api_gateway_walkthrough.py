@@ -108,6 +108,7 @@ class Shell:
         self.errors.close()
 
 
+@pytest.mark.newest  # a document is tried; what it shows is tested on both
 def test_each_command_of_the_walkthroughs_shows_what_the_document_says(site: Site) -> None:
     steps = commands()
     assert len(steps) > 15

@@ -79,6 +79,7 @@ def completed(site: Site, line: str) -> list[str]:
     return sorted(done.stdout.split())
 
 
+@pytest.mark.newest  # bash is what is tried
 @pytest.mark.usefixtures("program")
 def test_bash_completes_verbs_services_groups_and_options(site: Site) -> None:
     site.service("netshop", "web: sleep 600\nworker: sleep 600\n")

@@ -94,6 +94,7 @@ ASCII = bytes(range(128)) + b"x" * 128
 lumps = st.lists(st.sampled_from(WORDS) | st.binary(max_size=3), max_size=24).map(b"".join)
 
 
+@pytest.mark.newest  # a pure function, against a pure function
 @settings(max_examples=1500, deadline=None)
 @given(lumps, lumps)
 def test_a_head_is_read_as_h11_reads_it_or_refused(fields, target):
@@ -165,6 +166,7 @@ def judged(body):
         return None
 
 
+@pytest.mark.newest  # a pure function, against a pure function
 @settings(max_examples=1500, deadline=None)
 @given(lumps)
 def test_chunks_are_read_as_h11_reads_them_or_refused(data):

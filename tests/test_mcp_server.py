@@ -57,9 +57,11 @@ class Client:
         return self.ask("tools/call", name=tool, arguments=arguments)["result"]
 
     def end(self) -> int:
-        self._server.stdin.close()  # type: ignore[union-attr]
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
         code = self._server.wait(30)
-        self._server.stdout.close()  # type: ignore[union-attr]
+        self._server.stdout.close()
         return code
 
 
@@ -75,7 +77,7 @@ def client(site: Site) -> Iterator[Client]:
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="the client's first line has no release for it")
 async def test_the_official_client_lists_the_tools_and_calls_them(site: Site) -> None:
     from mcp import ClientSession, StdioServerParameters  # noqa: PLC0415 (a second, only here)
-    from mcp.client.stdio import stdio_client  # noqa: PLC0415
+    from mcp.client.stdio import stdio_client  # noqa: PLC0415 (as above)
 
     command = [sys.executable, "-P", "-m", "procman.cli", "-w", str(site.root), "mcp"]
     server = StdioServerParameters(command=command[0], args=command[1:], env=site.env)

@@ -74,7 +74,7 @@ def test_a_look_up_costs_the_same_with_ten_hosts_and_with_a_hundred_thousand() -
 def test_what_answers_is_local_what_was_started_here_is_never_quietly_remote(
     state: State,
     wanted: bool,  # noqa: FBT001 (a table's columns)
-    remote: bool,  # noqa: FBT001
+    remote: bool,  # noqa: FBT001 (as above)
 ) -> None:
     route = route_of(state, wanted=wanted, remote=remote)
     if state in {State.READY, State.EXTERNAL}:

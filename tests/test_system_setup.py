@@ -15,7 +15,8 @@ import pytest
 from machine import Machine
 from workbench import ROOT, wait_until
 
-pytestmark = machine.NEEDED
+# `newest`: resolvers, kernel, sudo and curl are what is tried here; the plans are tested on both interpreters
+pytestmark = [*machine.NEEDED, pytest.mark.long, pytest.mark.newest]
 
 #: The real one; its package would take over this machine's resolv.conf, so it may stand unpacked somewhere else.
 RESOLVED = Path(os.environ.get("STORES_TEST_RESOLVED") or "/usr/lib/systemd/systemd-resolved")

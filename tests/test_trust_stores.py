@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from certs import trust_java, trust_nss
 from certs.authority import Authority
 from certs.trust import UserTrust
 from certs.trust_store import Root
+from procman.errors import StoresError
+
+pytestmark = pytest.mark.long
 
 DOMAIN = "local.example.com"
 
@@ -187,6 +192,7 @@ def test_a_jdk_is_found_where_each_version_manager_puts_it(home: Path, place: st
     assert [keystore.file for keystore in trust_java.find(home, {"PATH": "/nowhere"}, system=())] == [store]
 
 
+@pytest.mark.newest  # keytool is what is tried
 @needs_keytool
 def test_a_jdk_of_a_version_manager_trusts_it_and_forgets_it(home: Path, root: Root) -> None:
     store = jdk(home / ".sdkman/candidates/java/21")
@@ -210,8 +216,6 @@ def test_java_homes_that_are_one_are_edited_once_and_the_systems_own_store_never
 def test_the_record_is_private_and_a_damaged_one_is_said(home: Path, root: Root) -> None:
     record = home / "trust.json"
     record.write_text("{]")
-    from procman.errors import StoresError  # noqa: PLC0415
-
     with pytest.raises(StoresError, match="record of trusted certificates"):
         trust(home).entries()
 
@@ -229,9 +233,6 @@ def test_the_record_is_readable_by_its_owner_alone(home: Path, root: Root) -> No
 @pytest.mark.browser
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
 def test_chromium_trusts_us_while_it_is_in_the_database_not_before_nor_after(home: Path, tmp_path: Path) -> None:
-    import socket  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-
     authority = Authority.load_or_create(tmp_path / "ca", DOMAIN)
     root = Root.read(DOMAIN, authority.ca_file)
     nss_database(home / ".pki/nssdb")

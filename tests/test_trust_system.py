@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import machine
@@ -16,7 +16,13 @@ from certs.trust_store import Root
 
 DOMAIN = "local.example.com"
 
-on_a_machine = pytest.mark.skipif(bool(machine.why_not()), reason=machine.why_not() or "-")
+pytestmark = pytest.mark.long
+
+
+def on_a_machine(test: Callable[..., None]) -> Callable[..., None]:
+    """`newest`: what is tried there are Debian's store, Java and sudo; what they are told is tested on both."""
+    why_not = machine.why_not()
+    return pytest.mark.newest(pytest.mark.skipif(bool(why_not), reason=why_not or "-")(test))
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 from own_tool import OwnTool, git
 from workbench import ROOT
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def tool(tmp_path: Path) -> Iterator[OwnTool]:

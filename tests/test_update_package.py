@@ -16,6 +16,8 @@ from own_tool import OwnTool
 from procman import update_package
 from procman.errors import StoresError
 
+pytestmark = pytest.mark.long
+
 #: The one that a new environment has.
 PIP = tuple(map(int, ensurepip.version().split(".")[:2]))
 
@@ -44,7 +46,7 @@ class Installed(OwnTool):
         self.release(version, **files)
 
 
-@pytest.mark.newest
+@pytest.mark.newest  # it is pip that does it
 @pytest.mark.skipif(PIP < (24, 1), reason="this pip cannot install from a repository on this disk by name")
 def test_an_installed_package_is_upgraded_from_where_it_came_and_put_back_where_it_is_no_good(tmp_path: Path) -> None:
     tool = Installed(tmp_path)
