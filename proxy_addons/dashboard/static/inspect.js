@@ -4,12 +4,12 @@ import { asQuery, get, post, remove } from "./api.js";
 import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
 import { clock, duration, size, span } from "./format.js";
 import { InspectDetail } from "./inspect_detail.js";
+import { Listbox } from "./listbox.js";
 import { model, tell } from "./model.js";
 import { failed } from "./notices.js";
 import { place, refine } from "./place.js";
 import { statusOf } from "./requests.js";
 import { t } from "./words.js";
-import { Windowed } from "./windowed.js";
 
 const PAGE = 200;
 const MOST = 1000;
@@ -56,10 +56,16 @@ class Inspect {
       { class: "asked seen head", "aria-hidden": "true" },
       ...COLUMNS.map((name) => h("span", {}, t(name))),
     );
-    this.rows = new Windowed({ class: "asked seen", role: "listbox", "aria-label": t("view.inspect") }, (slot, index) =>
-      this.fill(slot, index),
+    this.rows = new Listbox(
+      { class: "asked seen", "aria-label": t("view.inspect") },
+      {
+        option: "seen",
+        cells,
+        chosen: () => this.query.id,
+        look: (id) => this.look(id),
+        choose: (id) => this.choose(id),
+      },
     );
-    this.rows.element.addEventListener("click", (event) => this.choose(event.target.closest(".slot")?.record?.id));
     this.empty = h("div", { class: "empty" }, h("h2", {}, t("inspect.none")), h("p", {}, t("inspect.do")));
     this.detail = new InspectDetail(() => this.choose(""));
     this.split = h(
@@ -76,15 +82,7 @@ class Inspect {
       h("div", { class: "bar" }, field(this.filter), field(this.search)),
       this.split,
     );
-    const inList = (step) => () => document.activeElement === this.rows.element && (this.move(step), true);
-    this.keys = {
-      j: () => this.move(1),
-      k: () => this.move(-1),
-      ArrowDown: inList(1),
-      ArrowUp: inList(-1),
-      Escape: () => this.choose(""),
-    };
-    this.list = [];
+    this.keys = this.rows.keys;
   }
 
   arrive(query) {
@@ -148,10 +146,10 @@ class Inspect {
 
   update(kinds) {
     if (kinds.has("services") || kinds.has("inspection")) this.offer();
-    this.list = [...this.records.values()].sort((a, b) => b.at - a.at);
-    show(this.rows.element, this.list.length);
-    show(this.empty, !this.list.length);
-    this.rows.resize(this.list.length);
+    const list = [...this.records.values()].sort((a, b) => b.at - a.at);
+    show(this.rows.element, list.length);
+    show(this.empty, !list.length);
+    this.rows.has(list);
     this.rows.draw();
     this.detail.update(this.records.get(this.query.id) ?? null);
     attribute(this.split, "class", this.query.id ? "split opened" : "split");
@@ -202,46 +200,15 @@ class Inspect {
     }
   }
 
+  look(id) {
+    refine({ id });
+    this.query = place().query;
+    this.update(new Set());
+  }
+
   choose(id) {
-    refine({ id: id || "" });
-    this.query = place().query;
-    this.update(new Set());
+    this.look(id || "");
     if (id) this.detail.element.focus({ preventScroll: true });
-  }
-
-  move(step) {
-    const at = this.list.findIndex((one) => one.id === this.query.id);
-    const next = this.list[Math.min(this.list.length - 1, Math.max(0, at + step))];
-    if (!next) return;
-    this.rows.reveal(this.list.indexOf(next));
-    refine({ id: next.id });
-    this.query = place().query;
-    this.update(new Set());
-    attribute(this.rows.element, "aria-activedescendant", `seen-${next.id}`);
-  }
-
-  fill(slot, index) {
-    const one = this.list[index];
-    attribute(slot, "aria-selected", String(one.id === this.query.id));
-    if (slot.record === one) return;
-    slot.record = one;
-    slot.role = "option";
-    slot.id = `seen-${one.id}`;
-    const sign = one.replay_of ? icon("replay") : "";
-    slot.replaceChildren(
-      h("span", { class: "at" }, clock(one.at, true)),
-      h("span", { class: "where-to" }, sign, one.target),
-      h("span", { class: "m" }, one.method),
-      h("span", { class: "path", title: one.url }, one.path),
-      statusOf({ ...one, status: one.status ?? 0 }),
-      h(
-        "span",
-        { class: "c-kind does" },
-        one.messages === null ? (one.type ?? "") : t("inspect.messages", { n: one.messages }),
-      ),
-      h("span", { class: "c-size does" }, size(one.response_bytes)),
-      h("span", { class: "last ms" }, duration(one.duration)),
-    );
   }
 
   close() {
@@ -249,3 +216,18 @@ class Inspect {
     this.rows.close();
   }
 }
+
+const cells = (one) => [
+  h("span", { class: "at" }, clock(one.at, true)),
+  h("span", { class: "where-to" }, one.replay_of ? icon("replay") : "", one.target),
+  h("span", { class: "m" }, one.method),
+  h("span", { class: "path", title: one.url }, one.path),
+  statusOf({ ...one, status: one.status ?? 0 }),
+  h(
+    "span",
+    { class: "c-kind does" },
+    one.messages === null ? (one.type ?? "") : t("inspect.messages", { n: one.messages }),
+  ),
+  h("span", { class: "c-size does" }, size(one.response_bytes)),
+  h("span", { class: "last ms" }, duration(one.duration)),
+];

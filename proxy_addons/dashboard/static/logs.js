@@ -1,28 +1,20 @@
 // The logs of several processes as one, live.
 
-import { plain, spans } from "./ansi.js";
 import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
-import { clock, moment } from "./format.js";
+import { cells, colourOf, WholeLine } from "./log_line.js";
 import { LogLines } from "./log_lines.js";
 import { model, tell } from "./model.js";
-import { copy, failed } from "./notices.js";
+import { failed } from "./notices.js";
 import { place, refine } from "./place.js";
 import { t } from "./words.js";
 import { Windowed } from "./windowed.js";
 
 /** Milliseconds without a key before a search is sent. */
 const QUIET = 250;
-const COLOURS = 8;
 /** Rows from the top at which older lines are asked for. */
 const NEAR = 40;
 
 export const open = (want) => new Logs(want);
-
-/** By its place among the services: neighbours differ. */
-function colourOf(name) {
-  const at = [...model.services.keys()].indexOf(name.split(".")[0]);
-  return at < 0 ? "plain" : `p${at % COLOURS}`;
-}
 
 class Logs {
   topics = ["logs"];
@@ -57,20 +49,20 @@ class Logs {
     this.rows.element.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.rows.element.addEventListener(
       "click",
-      (event) => !String(getSelection()) && this.choose(event.target.closest(".slot")),
+      (event) => !String(getSelection()) && this.whole.tell(event.target.closest(".slot")?.line, this.q),
     );
     this.newest = button("down", t("newest"), () => this.setFollow(true), { class: "floating main", hidden: true });
     this.empty = h("p", { class: "empty", hidden: true });
-    this.whole = h("section", { class: "card pad whole", hidden: true, "aria-label": t("line") });
+    this.whole = new WholeLine();
     this.element = h(
       "div",
       { class: "view full" },
       bar,
       this.chips,
       h("div", { class: "below" }, this.empty, this.rows.element, this.newest),
-      this.whole,
+      this.whole.element,
     );
-    this.keys = { f: () => this.setFollow(!this.following), Escape: () => show(this.whole, false) };
+    this.keys = { f: () => this.setFollow(!this.following), Escape: () => this.whole.close() };
     this.nameFollow();
   }
 
@@ -207,60 +199,11 @@ class Logs {
     const line = this.kept.lines[index];
     if (slot.line === line) return;
     slot.line = line;
-    if (line.missed) {
-      slot.replaceChildren(h("span", { class: "missed" }, t("logs.missed", { n: line.missed })));
-      return;
-    }
-    const parts = [
-      h("span", { class: "at" }, clock(line.at)),
-      h("span", { class: `who ${colourOf(line.name)}` }, line.name),
-      h("span", {}, ...this.looks(line.text)),
-    ];
-    slot.replaceChildren(...parts);
-  }
-
-  looks(line) {
-    return spans(line).flatMap(([part, style]) => {
-      const inner = this.q ? marked(part, this.q) : [part];
-      return style ? h("span", { class: style }, ...inner) : inner;
-    });
-  }
-
-  /** A long line, whole, below the list. */
-  choose(slot) {
-    const line = slot && this.kept.lines[slot.index];
-    if (!line || line.missed) return;
-    const body = h(
-      "div",
-      {},
-      h("p", { class: "does" }, `${moment(line.at)} · ${line.name}`),
-      h("pre", { class: "block", tabindex: 0 }, ...this.looks(line.text)),
-    );
-    const verbs = h(
-      "div",
-      {},
-      button("copy", t("copy"), () => copy(plain(line.text)), { bare: true }),
-      button("close", t("close"), () => show(this.whole, false), { bare: true }),
-    );
-    this.whole.replaceChildren(body, verbs);
-    show(this.whole, true);
+    slot.replaceChildren(...cells(line, this.q));
   }
 
   close() {
     clearTimeout(this.timer);
     this.rows.close();
   }
-}
-
-function marked(part, q) {
-  const found = [];
-  const low = part.toLowerCase();
-  const wanted = q.toLowerCase();
-  let at = 0;
-  for (let next = low.indexOf(wanted); next >= 0; next = low.indexOf(wanted, at)) {
-    found.push(part.slice(at, next), h("mark", {}, part.slice(next, next + q.length)));
-    at = next + q.length;
-  }
-  found.push(part.slice(at));
-  return found.filter((one) => one !== "");
 }

@@ -3,13 +3,13 @@
 import { attribute, button, h, icon, s, show, text } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { nameOf } from "./map.js";
+import { Listbox } from "./listbox.js";
 import { model, tell } from "./model.js";
-import { place, refine } from "./place.js";
+import { finder, Narrowed } from "./narrowed.js";
 import { RequestDetail } from "./request_detail.js";
 import { routeBadge } from "./service_row.js";
 import { isIll, Timeline } from "./timeline.js";
 import { t } from "./words.js";
-import { Windowed } from "./windowed.js";
 
 const COLUMNS = ["time", "caller", "method", "path", "status", "duration", "route.went"];
 /** Milliseconds that fill the bar of a duration: of its square root, so that quick ones still differ. */
@@ -17,11 +17,12 @@ const LONG = 2000;
 
 export const open = () => new Requests();
 
-class Requests {
+class Requests extends Narrowed {
   topics = ["traffic", "events"];
+  about = "traffic";
 
   constructor() {
-    this.list = [];
+    super();
     this.held = 0;
     this.filter = h("input", {
       type: "search",
@@ -50,10 +51,16 @@ class Requests {
       { class: "asked head", "aria-hidden": "true" },
       ...COLUMNS.map((name) => h("span", { class: name === "route.went" ? "c-route" : null }, t(name))),
     );
-    this.rows = new Windowed({ class: "asked", role: "listbox", "aria-label": t("view.requests") }, (slot, index) =>
-      this.fill(slot, index),
+    this.rows = new Listbox(
+      { class: "asked", "aria-label": t("view.requests") },
+      {
+        option: "request",
+        cells,
+        chosen: () => this.query.id,
+        look: (id) => this.narrow({ id }),
+        choose: (id) => this.choose(id),
+      },
     );
-    this.rows.element.addEventListener("click", (event) => this.choose(event.target.closest(".slot")?.request?.id));
     this.rows.element.addEventListener("scroll", () => tell("traffic"), { passive: true });
     this.newer = button("up", "", () => this.toTop(), { class: "floating main", hidden: true });
     this.empty = h("div", { class: "empty" }, h("h2", {}, t("map.none")), h("p", {}, t("traffic.do")));
@@ -70,26 +77,12 @@ class Requests {
       this.detail.element,
     );
     this.element = h("div", { class: "view full" }, bar, this.timeline.element, this.split);
-    const inList = (step) => () => document.activeElement === this.rows.element && (this.move(step), true);
-    this.keys = {
-      j: () => this.move(1),
-      k: () => this.move(-1),
-      ArrowDown: inList(1),
-      ArrowUp: inList(-1),
-      Escape: () => this.choose(""),
-    };
+    this.keys = this.rows.keys;
   }
 
   arrive(query) {
-    this.query = query;
-    if (document.activeElement !== this.filter) this.filter.value = query.q ?? "";
+    super.arrive(query);
     this.offer();
-  }
-
-  narrow(query) {
-    refine(query);
-    this.query = place().query;
-    this.update(new Set(["traffic"]));
   }
 
   offer() {
@@ -106,15 +99,14 @@ class Requests {
     if (kinds.has("services") && this.service.options.length !== model.services.size + 1) this.offer();
     if (!["traffic", "states", "events"].some((kind) => kinds.has(kind))) return;
     attribute(this.errors, "aria-pressed", String(Boolean(this.query.errors)));
-    const before = this.list[0]?.id;
+    const before = this.rows.list[0]?.id;
     const found = this.find();
     // who reads further down, or looks at one, must not have it moved away
     const reads = this.rows.element.scrollTop > 4;
     const came = reads && before !== undefined ? found.findIndex((one) => one.id === before) : 0;
-    this.list = found;
     show(this.empty, !found.length);
     show(this.rows.element, found.length);
-    this.rows.resize(found.length);
+    this.rows.has(found);
     if (came > 0) this.rows.shift(came);
     this.held = reads ? this.held + Math.max(0, came) : 0;
     show(this.newer, this.held);
@@ -126,54 +118,22 @@ class Requests {
   }
 
   find() {
-    const { q = "", service, errors } = this.query;
-    const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+    const { q, service, errors } = this.query;
+    const finds = finder(q);
     const found = [];
     for (const one of model.requests.values()) {
       if (service && one.service !== service && one.caller !== service) continue;
       if (errors && !(one.status >= 400 || one.error)) continue;
-      if (words.length) {
-        const facts =
-          `${one.method} ${one.host}${one.path} ${one.status} ${one.caller} ${one.service} ${one.trace} ${one.error}`.toLowerCase();
-        if (!words.every((word) => facts.includes(word))) continue;
-      }
+      if (q && !finds(factsOf(one))) continue;
       found.push(one);
     }
     return found.sort((a, b) => b.at - a.at);
-  }
-
-  fill(slot, index) {
-    const one = this.list[index];
-    const chosen = String(one.id) === this.query.id;
-    attribute(slot, "aria-selected", String(chosen));
-    if (slot.request === one) return;
-    slot.request = one;
-    slot.role = "option";
-    slot.id = `request-${one.id}`;
-    slot.replaceChildren(
-      h("span", { class: "at" }, clock(one.at, true)),
-      h("span", { class: "where-to" }, `${nameOf(one.caller)} → ${one.service || one.host}`),
-      h("span", { class: "m" }, one.method),
-      h("span", { class: "path", title: one.path }, one.path),
-      statusOf(one),
-      h("span", { class: "last" }, h("span", { class: "ms" }, duration(one.duration)), lengthOf(one)),
-      h("span", { class: "c-route" }, one.route ? routeBadge(one.route) : ""),
-    );
   }
 
   choose(id) {
     this.narrow({ id: id ? String(id) : "" });
     if (id) this.detail.focus();
     else this.rows.element.focus();
-  }
-
-  move(step) {
-    const at = this.list.findIndex((one) => String(one.id) === this.query.id);
-    const next = this.list[Math.min(this.list.length - 1, Math.max(0, at + step))];
-    if (!next) return;
-    this.rows.reveal(this.list.indexOf(next));
-    this.narrow({ id: String(next.id) });
-    attribute(this.rows.element, "aria-activedescendant", `request-${next.id}`);
   }
 
   toTop() {
@@ -187,6 +147,19 @@ class Requests {
     this.rows.close();
   }
 }
+
+const factsOf = (one) =>
+  `${one.method} ${one.host}${one.path} ${one.status} ${one.caller} ${one.service} ${one.trace} ${one.error}`;
+
+const cells = (one) => [
+  h("span", { class: "at" }, clock(one.at, true)),
+  h("span", { class: "where-to" }, `${nameOf(one.caller)} → ${one.service || one.host}`),
+  h("span", { class: "m" }, one.method),
+  h("span", { class: "path", title: one.path }, one.path),
+  statusOf(one),
+  h("span", { class: "last" }, h("span", { class: "ms" }, duration(one.duration)), lengthOf(one)),
+  h("span", { class: "c-route" }, one.route ? routeBadge(one.route) : ""),
+];
 
 /** A tick, an arrow, a cross beside the number: it is read without its colour. */
 export function statusOf(one) {

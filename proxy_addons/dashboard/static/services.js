@@ -3,7 +3,8 @@
 import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
 import { sure } from "./dialogs.js";
 import { model } from "./model.js";
-import { go, place, refine } from "./place.js";
+import { finder, Narrowed } from "./narrowed.js";
+import { go } from "./place.js";
 import { ServiceDetail } from "./service_detail.js";
 import { ServiceRow } from "./service_row.js";
 import { answers, isUp } from "./state.js";
@@ -16,11 +17,12 @@ const COLUMNS = ["state", "service", "cpu", "memory", "uptime", "route", "addres
 
 export const open = () => new Services();
 
-class Services {
+class Services extends Narrowed {
   topics = ["metrics"];
+  about = "services";
 
   constructor() {
-    this.query = {};
+    super();
     this.filter = h("input", {
       type: "search",
       "aria-label": t("filter.services"),
@@ -69,17 +71,6 @@ class Services {
     };
   }
 
-  arrive(query) {
-    this.query = query;
-    if (document.activeElement !== this.filter) this.filter.value = query.q ?? "";
-  }
-
-  narrow(query) {
-    refine(query);
-    this.query = place().query;
-    this.update(new Set(["services"]));
-  }
-
   update(kinds) {
     if (kinds.has("services")) this.list();
     if (kinds.has("metrics")) for (const row of this.body.keyed?.values() ?? []) row.measure();
@@ -113,12 +104,11 @@ class Services {
   }
 
   find() {
-    const words = (this.query.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+    const finds = finder(this.query.q);
     const group = model.around.groups?.[this.query.group];
     return [...model.services.values()].filter((one) => {
-      const facts =
-        `${one.name} ${one.description} ${one.state} ${t(`state.${one.state}`)} ${one.route} ${one.hosts.join(" ")} ${one.port ?? ""}`.toLowerCase();
-      return (!group || group.includes(one.name)) && words.every((word) => facts.includes(word));
+      const facts = `${one.name} ${one.description} ${one.state} ${t(`state.${one.state}`)} ${one.route} ${one.hosts.join(" ")} ${one.port ?? ""}`;
+      return (!group || group.includes(one.name)) && finds(facts);
     });
   }
 
