@@ -6,8 +6,8 @@ import { DeadLetters } from "./dead_letters.js";
 import { form } from "./dialogs.js";
 import { clock, moment } from "./format.js";
 import { model, tell } from "./model.js";
+import { finder, Narrowed } from "./narrowed.js";
 import { copy, failed, notice } from "./notices.js";
-import { place, refine } from "./place.js";
 import { t } from "./words.js";
 
 const SHOWN = 100;
@@ -16,11 +16,12 @@ const COLUMNS = ["number", "time", "event.type", "source", "subject", "origin"];
 
 export const open = () => new Events();
 
-class Events {
+class Events extends Narrowed {
   topics = ["events"];
+  about = "events";
 
   constructor() {
-    this.query = {};
+    super();
     this.subscriptions = h("tbody");
     const columns = ["service", "state", "lag", "in.flight", "delivered", "dead", "actions"];
     this.noSubscriptions = h("p", { class: "does" }, t("subs.none"));
@@ -82,17 +83,6 @@ class Events {
     }
   }
 
-  arrive(query) {
-    this.query = query;
-    if (document.activeElement !== this.filter) this.filter.value = query.q ?? "";
-  }
-
-  narrow(query) {
-    refine(query);
-    this.query = place().query;
-    this.update(new Set(["events"]));
-  }
-
   update(kinds) {
     if (kinds.has("subscriptions")) this.lag();
     if (kinds.has("events")) this.newest();
@@ -113,13 +103,9 @@ class Events {
   }
 
   newest() {
-    const words = (this.query.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-    const matches = ({ event }) =>
-      words.every((word) =>
-        `${event.type} ${event.source} ${event.id} ${event.subject ?? ""}`.toLowerCase().includes(word),
-      );
+    const finds = finder(this.query.q);
     const found = [...model.events.values()]
-      .filter(matches)
+      .filter(({ event }) => finds(`${event.type} ${event.source} ${event.id} ${event.subject ?? ""}`))
       .sort((a, b) => b.seq - a.seq)
       .slice(0, SHOWN);
     show(this.list, found.length);
