@@ -74,6 +74,20 @@ class GatewayProcess:
         """The variable that tells the next supervisor of the sockets; none where the gateway alone has them."""
         return {listen.HANDED_OVER: listen.hand_over(self._listening)} if self._listening else {}
 
+    def move_events(self, port: int) -> None:
+        """The event broker is on another port from now on; the gateway that runs binds it when it hears of it.
+
+        Raises `StoresError` naming who holds it. At the gateway's next start its socket stands here, as the others do.
+        """
+        if port == self._events:
+            return
+        listen.events(port).close()
+        for one in self._listening:
+            if one.scheme == listen.EVENTS:
+                one.close()
+        self._listening = tuple(one for one in self._listening if one.scheme != listen.EVENTS)
+        self._events = self._ports[listen.EVENTS] = port
+
     def close(self) -> None:
         """Gives the ports back."""
         for one in self._listening:
@@ -95,7 +109,9 @@ class GatewayProcess:
     def _launch(self, tag: str) -> Launch:
         if not self._listening:
             known = dataclasses.replace(self._settings, http=self.port("http"), https=self.port("https"))
-            self._listening = (*listen.gateway(known, lambda _: None), listen.events(self._events))
+            self._listening = listen.gateway(known, lambda _: None)
+        if not any(one.scheme == listen.EVENTS for one in self._listening):
+            self._listening += (listen.events(self._events),)
         sockets = [(one.scheme, number.fileno()) for one in self._listening for number in one.sockets]
         state = self._paths.state / GATEWAY
         state.mkdir(mode=0o700, exist_ok=True)

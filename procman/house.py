@@ -29,6 +29,7 @@ from procman.signals import Signals
 from procman.spawn import Reaper
 from procman.supervisor import Supervisor
 from procman.verbs import Verbs
+from procman.workspace import Workspace
 
 
 class House:
@@ -196,7 +197,12 @@ class House:
 
     async def follow_files(self) -> None:
         """A change of the workspace's files takes effect at once from here on."""
-        self.stack.callback(Reload(self.loop, self.supervisor, self.environ, self.note).start())
+        reload = Reload(self.loop, self.supervisor, self.environ, self.note, self.move_events)
+        self.stack.callback(reload.start())
+
+    def move_events(self, now: Workspace) -> None:
+        """The event broker is to be where the changed workspace says. Raises `StoresError` where that port is taken."""
+        self.gateway.move_events(plans.events_port(now, self.circumstances))
 
     async def main(self) -> int:
         """Works until a signal, ``stores down``, or the end of all that a foreground run started."""

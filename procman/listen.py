@@ -14,6 +14,9 @@ from procman.settings import Settings
 #: The well-known ports, and what is used where the system keeps those for root.
 DEFAULTS = {"http": (80, 8080), "https": (443, 8443)}
 
+#: The event broker's scheme, among those of the gateway.
+EVENTS = "events"
+
 _ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _BACKLOG = 4096
 
@@ -55,7 +58,7 @@ def gateway(settings: Settings, note: Callable[[str], None]) -> tuple[Listening,
 
 def events(port: int) -> Listening:
     """The event broker's sockets: publishers that start before the gateway find them open. Raises `StoresError`."""
-    return _bind("events", port)
+    return _bind(EVENTS, port)
 
 
 #: The variable in which a supervisor tells the one after it which descriptors are whose: ``http=5,http=6,https=7``.
@@ -161,7 +164,7 @@ def _bind(scheme: str, port: int) -> Listening:
 
 
 def _refused(scheme: str, port: int, error: OSError) -> StoresError:
-    key = "[events] port" if scheme == "events" else f"[gateway] {scheme}"
+    key = "[events] port" if scheme == EVENTS else f"[gateway] {scheme}"
     hint = f"Free it, or choose another one: STORES_{scheme.upper()}_PORT={port + 1}, or {key} in stores.toml"
     if error.errno == errno.EADDRINUSE:
         return StoresError(f"Port {port} is held by {ports.holder(port)}", hint)

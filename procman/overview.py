@@ -109,7 +109,7 @@ def due(workspace: Workspace, paths: Paths, snapshot: Snapshot) -> frozenset[str
         port = next((one.port for one in _processes(snapshot, service.name) if one.name == process.name), None)
         if name not in running or name not in started or not port:
             continue
-        if started[name].get("definition") != plans.definition(service, process, port):
+        if started[name].get("definition") != plans.definition(service, process, port, workspace.settings.events.port):
             found.add(name)
     return frozenset(found)
 

@@ -68,7 +68,7 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
     return Plan(
         name=name_of(service, process),
         launch=_launch(service, process, workspace, circumstances, port),
-        define=lambda: definition(service, process, port),
+        define=lambda: definition(service, process, port, workspace.settings.events.port),
         ready=ready,
         waits_for=waits_for,
         ready_timeout=service.ready_timeout,
@@ -80,10 +80,13 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
     )
 
 
-def definition(service: Service, process: Process, port: int) -> str:
-    """A fingerprint of all that a running process was started with: another one means that a restart is due."""
+def definition(service: Service, process: Process, port: int, events: int | None) -> str:
+    """A fingerprint of all that a running process was started with: another one means that a restart is due.
+
+    `events`: the event broker's port, if stores.toml sets one; an assigned one stays.
+    """
     facts = [process.command, str(service.dir), port, sorted(service.env.items()), env_file.fingerprint(service)]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([*facts, events] if events else facts).encode()).hexdigest()[:16]
 
 
 def _ready(service: Service, process: Process, workspace: Workspace, port: int) -> tuple[Ready, str]:

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from procman import workspace
+from procman.errors import StoresError
 from procman.supervisor import Supervisor
 from procman.watch import watch
 from procman.workspace import Workspace
@@ -25,11 +26,14 @@ class Reload:
         supervisor: Supervisor,
         environ: Mapping[str, str],
         note: Callable[[str, str], None],
+        move_events: Callable[[Workspace], None],
     ) -> None:
+        """`move_events`: the event broker is to be on the workspace's port; it may raise `StoresError`."""
         self._loop = loop
         self._supervisor = supervisor
         self._environ = environ
         self._note = note
+        self._move_events = move_events
         self._gathering: asyncio.TimerHandle | None = None
         self._root = supervisor.roster.workspace.root
 
@@ -52,23 +56,30 @@ class Reload:
             return  # renamed or deleted: what runs goes on as it is
         before, known = self._supervisor.roster.workspace, self._supervisor.fixtures.mistakes
         reading = workspace.read(self._root, self._environ, before)
-        mistakes = tuple(map(str, reading.mistakes))
+        now, refused = self._moved(self._with_what_cannot_change(reading.workspace, before), before)
+        mistakes = (*map(str, reading.mistakes), *refused)
         for mistake in mistakes:
             if mistake not in known:
                 self._note("stores", mistake)
-        now = self._with_what_cannot_change(reading.workspace, before)
         if now != before or mistakes != known:
             self._supervisor.fixtures.mistakes = mistakes
             self._supervisor.roster.follow(now)
             self._supervisor.bell.ring()
 
     def _with_what_cannot_change(self, new: Workspace, before: Workspace) -> Workspace:
-        """The running system stands on its domain and ports."""
+        """The running system stands on its domain and ports; only the event broker can move."""
         old = before.settings
-        events = dataclasses.replace(new.settings.events, port=old.events.port)
-        settings = dataclasses.replace(
-            new.settings, domain=old.domain, http=old.http, https=old.https, dns=old.dns, events=events
-        )
+        settings = dataclasses.replace(new.settings, domain=old.domain, http=old.http, https=old.https, dns=old.dns)
         if settings != new.settings:
             self._note("stores", "domain and ports take effect at the next start: stores down, then stores up -d")
         return dataclasses.replace(new, settings=settings)
+
+    def _moved(self, new: Workspace, before: Workspace) -> tuple[Workspace, tuple[str, ...]]:
+        """The workspace with the port at which events are now, and why that is not the one in the file."""
+        try:
+            self._move_events(new)
+        except StoresError as error:
+            events = dataclasses.replace(new.settings.events, port=before.settings.events.port)
+            kept = dataclasses.replace(new, settings=dataclasses.replace(new.settings, events=events))
+            return kept, (f"{error.message}: events stay on their port. {error.hint}",)
+        return new, ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -107,6 +108,36 @@ def test_a_new_subscription_takes_effect_while_the_system_runs(workspace: Site) 
     service = workspace.root / "Procfile.d" / "desk"
     service.write_text(service.read_text().replace("com.example.order.*", "org.example.**"))
     wait_until(lambda: send(url, type="org.example.a.b") and got(workspace), "the new wish holds")
+
+
+def test_another_port_takes_effect_while_the_system_runs(workspace: Site) -> None:
+    workspace.ok("up", "-d", "desk")
+    old = url_of(workspace)
+    ready = workspace.process("desk.web")["pid"]
+    settings = workspace.root / "stores.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings.write_text(f"[events]\nport = {taken.getsockname()[1]}\n")
+        wait_until(lambda: "events stay on their port" in str(workspace.status()["mistakes"]), "it is said")
+        send(old, id="0", type="com.example.order.placed")
+        port = taken.getsockname()[1]
+    settings.write_text(f"[events]\nport = {port}\n\n")
+
+    def moved() -> bool:
+        try:
+            return bool(send(f"http://127.0.0.1:{port}", id="1", type="com.example.order.placed"))
+        except OSError:
+            return False
+
+    wait_until(moved, "it is there")
+    assert url_of(workspace) == f"http://127.0.0.1:{port}"
+    with pytest.raises(urllib.error.URLError):
+        send(old)
+    wait_until(lambda: got(workspace) == ["0 1", "1 1"], "both are delivered")
+    assert workspace.process("desk.web")["pid"] == ready, "nothing was restarted"
+    assert "desk.web: restart due" in workspace.ok("status")
+    workspace.ok("restart", "gateway")
+    send(f"http://127.0.0.1:{port}", id="2", type="com.example.order.placed")
+    wait_until(lambda: len(got(workspace)) == 3, "and after a restart of the gateway")
 
 
 def test_a_broken_file_costs_the_events_and_nothing_else(workspace: Site) -> None:

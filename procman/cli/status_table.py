@@ -79,7 +79,8 @@ def _remarks(overview: Overview, service: ServiceStatus) -> Iterator[str]:
     for process in service.processes:
         name = f"{service.name}.{process.name}"
         if name in overview.due:
-            yield f"{name}: restart due, because its file or its .env has changed (stores restart {name})"
+            why = "its file, its .env or [events] port has changed"
+            yield f"{name}: restart due, because {why} (stores restart {name})"
     elsewhere = overview.elsewhere(service)
     if elsewhere:
         ports = ", ".join(map(str, elsewhere))

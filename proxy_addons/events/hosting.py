@@ -18,10 +18,10 @@ from procman.event_settings import shown
 from procman.routes import Route
 from procman.settings import ConnectTo
 from procman.snapshot import ServiceStatus, Snapshot
+from proxy_addons.events.address import Address
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_connection import Place
-from proxy_addons.events.http_server import HttpServer, Request, Response
-from proxy_addons.events.loopback import listen
+from proxy_addons.events.http_server import Request, Response
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.remote import Remote
 from proxy_addons.events.sender import Subscriber
@@ -44,33 +44,23 @@ class Hosting:
 
     def __init__(self, folder: Path, supervisor: Supervisor, listeners: list[socket.socket]) -> None:
         """`folder`: where the events are kept. Without `listeners` the port that the supervisor tells is bound here."""
-        self._listeners = listeners
         self._folder = folder
         self._supervisor = supervisor
-        self._server = HttpServer(self._answer)
+        self._address = Address(self._answer, listeners)
         self._newest: asyncio.Queue[Snapshot] = asyncio.Queue()
         self._broker: Broker | None = None
         #: Why there is no broker; `_settled` once that, or the broker, is known.
         self._refused = StoresError("The event broker ends", "")
         self._settled = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._listening = False
+        self._following = False
 
     async def tell(self, snapshot: Snapshot) -> None:
         """The newest state of things. Once the first call has returned, publishers can connect."""
         self._newest.put_nowait(snapshot)
-        if not self._listening:
-            self._listening = True
-            await self._listen(snapshot)
-
-    async def _listen(self, snapshot: Snapshot) -> None:
-        if not snapshot.events.port:
-            return
-        try:
-            await self._server.serve(self._listeners or listen(snapshot.events.port))
-        except OSError as error:
-            _log.error("No events: port %d: %s. Another one: STORES_EVENTS_PORT", snapshot.events.port, error.strerror)
-        else:
+        await self._address.be_at(snapshot.events.port or 0)
+        if not self._following and self._address.port:
+            self._following = True
             self._background(self._follow())
 
     async def ask(self, request: Request) -> Response:
@@ -86,23 +76,24 @@ class Hosting:
         """Accepts no more; what was accepted is on the disk."""
         for task in self._tasks:
             task.cancel()
-        await self._server.close()
+        await self._address.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._close_broker()
 
     async def _follow(self) -> None:
-        """Opens the broker, anew when its settings change, and again and again while it cannot be opened."""
-        opened: object = None
+        """Opens the broker, anew for another log alone, and again and again while it cannot be opened."""
+        before: Snapshot | None = None
         pause: float | None = None
         snapshot = await self._newest.get()
         while True:
-            wanted = (snapshot.events, snapshot.remote, snapshot.domain)
-            if self._broker is None or opened != wanted:
+            if self._broker and before and _log_of(before) == _log_of(snapshot):
+                await _adjust(self._broker, before, snapshot)
+            else:
                 await self._close_broker()
-                opened = wanted
                 pause = None if await self._opened(snapshot) else min((pause or _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
             if self._broker:
                 await self._broker.follow(subscribers(snapshot))
+            before = snapshot
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     snapshot = await self._newest.get()
@@ -122,10 +113,9 @@ class Hosting:
         return self._broker is not None
 
     async def _open(self, snapshot: Snapshot) -> Broker:
-        settings = snapshot.events
-        limits = Limits(settings.max_age, settings.max_bytes, settings.backlog)
+        engine = snapshot.events.engine
         around = Surroundings((snapshot.domain, "localhost"), self._start, remote=remote_of(snapshot))
-        return await Broker.open(file_of(settings.engine, self._folder), limits, around, settings.engine)
+        return await Broker.open(file_of(engine, self._folder), _limits(snapshot), around, engine)
 
     async def _close_broker(self) -> None:
         """Publishers that come meanwhile wait for the next one."""
@@ -159,6 +149,28 @@ class Hosting:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("A fault of the event broker itself", exc_info=error)
+
+
+async def _adjust(broker: Broker, before: Snapshot, now: Snapshot) -> None:
+    """What a broker takes while it runs: other limits, and another remote. Nothing else is interrupted by either."""
+    if _limits(before) != _limits(now):
+        broker.limit(_limits(now))
+    if _link_of(before) != _link_of(now):
+        await broker.link.connect(remote_of(now))
+
+
+def _log_of(snapshot: Snapshot) -> object:
+    return snapshot.events.engine, snapshot.domain
+
+
+def _link_of(snapshot: Snapshot) -> object:
+    """All that `remote_of` makes a remote of."""
+    settings = snapshot.events
+    return settings.remote, settings.forward, settings.receive, snapshot.remote.connect_to, snapshot.remote.ca
+
+
+def _limits(snapshot: Snapshot) -> Limits:
+    return Limits(snapshot.events.max_age, snapshot.events.max_bytes, snapshot.events.backlog)
 
 
 def file_of(engine: str, folder: Path) -> Path:
