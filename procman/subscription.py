@@ -65,6 +65,8 @@ def read(table: Table) -> Subscription | None:
             table.wrong("subscribe", f'"{pattern}" is not an event type', mend)
     deliver = table.take("deliver", str, "/events", _path)
     inner = table.table("events")
+    # what a request may start, an event may start too: it is a request
+    unsaid = "on-request" if table.values.get("start") == "on-request" else "never"
     subscription = Subscription(
         types=types,
         deliver=deliver,
@@ -75,7 +77,7 @@ def read(table: Table) -> Subscription | None:
         timeout=inner.take("timeout", float, 30.0, _positive),
         retries=inner.take("retries", int, 10, lambda value: "" if 0 <= value <= 1000 else "0 to 1000"),  # noqa: PLR2004
         backoff=inner.take("backoff", float, 1.0, _positive),
-        start=inner.take("start", str, "never", lambda value: _one_of(value, STARTS)),
+        start=inner.take("start", str, unsaid, lambda value: _one_of(value, STARTS)),
         begin=inner.take("begin", str, "now", lambda value: _one_of(value, FROMS)),
         sign=inner.take("sign", str, "", _variable),
         validate=inner.take("validate", bool, False),

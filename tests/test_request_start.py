@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -82,6 +83,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSystem]:
     made.service("streaming", serve, idle="1s", **facts)
     hears = {"subscribe": ["com.example.*"], "events": {"start": "on-request"}}
     made.service("hearing", serve, idle="1s", setup="", remote=False, **hears)
+    lies = {"subscribe": ["org.example.*"], "start": "on-request"}
+    made.service("dormant", serve, setup="", remote=False, **lies)
+    made.service("deaf", serve, setup="", remote=False, **lies, events={"start": "never"})
     made.service("needed", serve, idle="1s", **facts)
     made.service("needing", serve, needs=["needed"], **facts)
     made.service("preferred", serve, start="on-request", setup="", remote="https://preferred.remote.invalid")
@@ -243,6 +247,21 @@ def test_an_event_wakes_it_and_keeps_it_awake_until_it_is_taken(system: WholeSys
     assert system.states()["hearing"] == "ready"
     go(system, "hearing")
     system.wait_for_states(hearing="stopped")
+
+
+def test_an_event_starts_what_a_request_would_start_unless_its_file_says_never(system: WholeSystem) -> None:
+    sent = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "/test", "ce-type": "org.example.made"}
+    assert system.get("events", "/v1/events", sent, method="POST").status == 202
+
+    def standing() -> dict[str, dict[str, Any]]:
+        told = system.get("events", "/v1/subscriptions").json["subscriptions"]
+        return {one["name"]: one for one in told}
+
+    system.wait_for_states(dormant="ready")
+    go(system, "dormant")
+    wait_until(lambda: standing()["dormant"]["waiting"] == 0, "it was told")
+    assert standing()["dormant"]["delivered"] == 1
+    assert (standing()["deaf"]["waiting"], system.states()["deaf"]) == (1, "stopped")
 
 
 def test_what_another_one_needs_stays_awake_as_long_as_that_runs(system: WholeSystem) -> None:
