@@ -47,11 +47,20 @@ def standing(health: dict[str, Any], subscriptions: Sequence[dict[str, Any]], *,
         _table(rows)
     else:
         sys.stdout.write('Nobody subscribes. In a service\'s file: subscribe = ["com.example.order.*"]\n')
-    sys.stdout.write(
-        f"\n{health['status']}: {health['events']} events, {health['bytes']:,} bytes in {health['engine']}\n"
-    )
+    sys.stdout.write("\n".join(["", *_log(health), ""]))
+
+
+def _log(health: dict[str, Any]) -> list[str]:
+    """Where the events are, and what is wrong, with what to type."""
+    where = f"{health['engine']}, {health['where']}"
+    lines = [f"{health['status']}: {health['events']:,} events, {health['bytes']:,} bytes in {where}"]
+    if health["waiting"]:
+        lines.append(f"waiting: {health['waiting']:,} of {health['backlog']:,} before publishers are told to slow down")
+    if remote := health["remote"]:
+        lines.append(f"remote: {remote['url']}, forward {remote['forward']}, receive {remote['receive']}")
     for name, problem in health["problems"].items():
-        sys.stdout.write(f"{name}: {problem}\n")
+        lines += [f"{name}: {problem}", f"  {health['hints'][name]}"]
+    return lines + [f"caution: {text}" for text in health["cautions"].values()]
 
 
 def letters(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:

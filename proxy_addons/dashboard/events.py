@@ -61,6 +61,35 @@ _CHOICE = schema.record(
     numbers=schema.several(schema.whole(minimum=1), minItems=1, maxItems=1000),
     subscription=schema.text("All of this subscription.", minLength=1),
 )
+_WAY = schema.text(enum=["off", "ok", "degraded"])
+_REMOTE = schema.record(
+    optional=("receiving", "because"),
+    url=schema.text(),
+    forward=_WAY,
+    receive=_WAY,
+    receiving=schema.text("How: a stream, or long polls; empty: not yet."),
+    because=schema.text("Why it is not the quicker way."),
+)
+_HEALTH = schema.record(
+    optional=("engine", "where", "events", "bytes", "entries"),
+    status=schema.text(
+        "ok, or degraded: `problems` says why, by name, and `hints` what to type.", enum=["ok", "degraded"]
+    ),
+    broker=schema.text("Its id."),
+    log=schema.text("The log's own."),
+    last=schema.whole("The newest event's place."),
+    waiting=schema.whole("Events that the slowest subscriber has not had."),
+    backlog=schema.whole("How many may wait before publishers get 429."),
+    engine=schema.text("sqlite, nats or redis."),
+    where=schema.text("The file, or the server with its stream."),
+    events=schema.whole("In the log."),
+    bytes=schema.whole("That they take."),
+    entries=schema.whole("Of the stream, where a server keeps it."),
+    remote=schema.maybe(_REMOTE),
+    problems=schema.table(schema.text()),
+    hints=schema.table(schema.text()),
+    cautions=schema.table(schema.text("What promises less than it could.")),
+)
 _REFUSED = {404: "There is none of that name or number.", 503: "The broker is not there."}
 
 
@@ -80,6 +109,7 @@ class Events:
         asked: tuple[tuple[str, str, str, Schema, dict[str, Schema]], ...] = (
             ("/events", "list_events", "The log of events.", _PAGE, reading),
             ("/events/subscriptions", "list_subscriptions", "How each subscription stands.", _SUBSCRIPTIONS, {}),
+            ("/events/health", "get_events_health", "Where the log is, and what is wrong.", _HEALTH, {}),
             (
                 "/events/deadletters",
                 "list_deadletters",
@@ -138,8 +168,8 @@ class Events:
         return await self._ask("POST", _path(request), values)
 
     async def follow(self, say: Say, _: Request) -> None:
-        """``event``, one by one, the last ones at first; ``subscriptions``, when they have changed."""
-        watching = asyncio.create_task(self._follow_subscriptions(say))
+        """``event``, one by one, the last ones at first; ``subscriptions`` and ``health``, when they have changed."""
+        watching = asyncio.create_task(self._follow_standing(say))
         try:
             page = await self._ask("GET", "/v1/events", {"after": -_FIRST})
             while True:
@@ -149,13 +179,18 @@ class Events:
         finally:
             watching.cancel()
 
-    async def _follow_subscriptions(self, say: Say) -> None:
-        told = None
+    async def _follow_standing(self, say: Say) -> None:
+        told: dict[str, Any] = {}
+        brief = None
         while True:
-            now = await self._ask("GET", "/v1/subscriptions", {})
-            if now != told:
-                told = now
-                await say("subscriptions", now)
+            now = {"subscriptions": await self._ask("GET", "/v1/subscriptions", {})}
+            before, brief = brief, await self._ask("GET", "/healthz", {"facts": "no"})
+            if brief != before:  # only then is the log asked for its size
+                now["health"] = await self._ask("GET", "/healthz", {})
+            for name, value in now.items():
+                if value != told.get(name):
+                    told[name] = value
+                    await say(name, value)
             await asyncio.sleep(_LOOK)
 
     async def _ask(self, method: str, path: str, query: Mapping[str, Any]) -> Any:
@@ -178,6 +213,8 @@ class Events:
 def _path(request: Request) -> str:
     """Of the broker's own API, where what is beside the events is not below them."""
     below = request.path.partition("/events")[2]
+    if below == "/health":
+        return "/healthz"
     return f"/v1{below or '/events'}"
 
 

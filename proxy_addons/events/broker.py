@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from proxy_addons.events import metrics
 from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
+from proxy_addons.events.health import Health
 from proxy_addons.events.http_server import Request, Response
 from proxy_addons.events.link import Link
 from proxy_addons.events.log import Log
@@ -71,6 +71,7 @@ class Broker:
         self.link = Link(log, RemotePlaces(writer), self.subscriptions, progress.broker_id)
         self.publishing = Publishing(log, limits.most_waiting)
         self.publishing.delivered = self.subscriptions.delivered
+        self.health = Health(progress, log, self.subscriptions, self.publishing, self.link)
         self.answer = self._api(around.domains)
         self.tail.listeners.add(self._trim_now_and_then)
 
@@ -138,24 +139,8 @@ class Broker:
             self._trimmed = time.monotonic()
             self._trimming = asyncio.create_task(self.trim())
 
-    async def health(self, *, facts: bool = True) -> dict[str, Any]:
-        """``ok``, or ``degraded`` with what is wrong; `facts`: and what only the log knows, which may take its time."""
-        problems = {
-            lane.standing.name: lane.standing.ended or lane.sender.problem
-            for lane in self.subscriptions.lanes.values()
-            if lane.standing.ended or lane.sender.problem
-        }
-        problems |= self.link.problems
-        if self.log.problem:
-            problems["engine"] = self.log.problem
-        known = {"broker": self.progress.broker_id, "log": self.progress.log_id, **self.link.facts}
-        known |= await self.log.health() if facts else {}
-        cautions = {"engine": self.log.caution} if self.log.caution else {}
-        told = {"problems": problems, "cautions": cautions}
-        return {"status": "degraded" if problems else "ok", "last": self.log.last, **known, **told}
-
     async def _healthz(self, request: Request) -> Response:
-        return answer(await self.health(facts=request.query.get("facts") != "no"))
+        return answer(await self.health.look(facts=request.query.get("facts") != "no"))
 
     async def _metrics(self, _: Request) -> Response:
         text = metrics.write(self.publishing.counts, self.subscriptions.lanes.values(), self.log.last)

@@ -71,7 +71,7 @@ class Link:
         if self.remote is None:
             return {}
         way = {"receiving": self.receiving.way, "because": self.receiving.because} if self.receiving else {}
-        return {"remote": {"url": self.remote.url, **way}}
+        return {"url": self.remote.url, **way}
 
     async def close(self) -> None:
         """Nothing is received any more."""

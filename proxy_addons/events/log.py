@@ -73,7 +73,7 @@ class Log(Protocol):
         """The place of the last event before a time; 0 when there is none."""
 
     async def health(self) -> dict[str, object]:
-        """Facts for ``/healthz``: at least `engine`, `events`, `bytes`."""
+        """Facts for ``/healthz``: at least `engine`, `where`, `events`, `bytes`."""
 
     async def close(self) -> None:
         """Ends it."""

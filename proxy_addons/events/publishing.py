@@ -34,6 +34,11 @@ class Publishing:
         self.delivered: Callable[[], int] = lambda: self._log.last
         self.counts = {"accepted": 0, "duplicates": 0, "refused": 0}
 
+    @property
+    def waiting(self) -> int:
+        """Events that the slowest subscriber has not had."""
+        return self._log.last - self.delivered()
+
     async def post(self, request: Request) -> Response:
         """202 once every event is durable; else a `RefusalError`, and none of them is."""
         try:
@@ -57,7 +62,7 @@ class Publishing:
             raise RefusalError(415, f"{error}. Send one of: {http_binding.ACCEPTED}", _accepted()) from error
         except NotAnEventError as error:
             raise RefusalError(400, f"Not a CloudEvent. {error}", example=_EXAMPLE % url) from error
-        waiting = self._log.last - self.delivered()
+        waiting = self.waiting
         if waiting + len(events) > self.most_waiting:
             raise RefusalError(
                 429,

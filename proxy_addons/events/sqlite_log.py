@@ -112,7 +112,7 @@ class SqliteLog:
                 _used(reader),
             )
         )
-        return {"engine": "sqlite", "events": count, "bytes": used}
+        return {"engine": "sqlite", "where": str(self._path), "events": count, "bytes": used}
 
     async def close(self) -> None:
         """The reading connection goes; the writer is not ours."""

@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { attribute, button, h, icon, keyed, show, text } from "./dom.js";
+import { BrokerHealth } from "./broker_health.js";
 import { DeadLetters } from "./dead_letters.js";
 import { form } from "./dialogs.js";
 import { clock, moment } from "./format.js";
@@ -32,6 +33,7 @@ class Events extends Narrowed {
       "dead",
     ]);
     this.letters = new DeadLetters();
+    this.health = new BrokerHealth();
     this.filter = h("input", {
       type: "search",
       "aria-label": t("events.filter"),
@@ -55,6 +57,7 @@ class Events extends Narrowed {
     );
     const newest = h("section", { class: "card pad" }, bar, this.list, this.empty);
     const above = [
+      this.health.element,
       h("section", { class: "card pad" }, h("h2", {}, t("subscriptions")), this.noSubscriptions, this.subscribed),
       this.letters.element,
     ];
@@ -86,6 +89,7 @@ class Events extends Narrowed {
   update(kinds) {
     if (kinds.has("subscriptions")) this.lag();
     if (kinds.has("events")) this.newest();
+    if (kinds.has("health")) this.health.update(model.health);
   }
 
   lag() {

@@ -18,6 +18,8 @@ export const model = {
   skipped: 0,
   events: new Map(),
   subscriptions: [],
+  /** Of the event broker; null until it has told. */
+  health: null,
   /** Services that are being steered: name to verb; and what came of it where it failed. */
   pending: new Map(),
   failures: new Map(),
@@ -119,6 +121,10 @@ const HEARD = {
     model.subscriptions = told.subscriptions;
     tell("subscriptions");
   },
+  health(told) {
+    model.health = told;
+    tell("health");
+  },
 };
 
 const markKey = (one) => `${one.at} ${one.name} ${one.state}`;
@@ -132,6 +138,7 @@ const TOPICS = {
   "logs-begin": "logs",
   event: "events",
   subscriptions: "events",
+  health: "events",
   inspected: "inspection",
 };
 
