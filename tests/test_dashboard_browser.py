@@ -343,6 +343,29 @@ def test_a_dead_letter_is_tried_again_and_a_subscription_paused(visit: Any, shop
     wait_until(lambda: held in shop.heard(), "what waited is delivered")
 
 
+def test_the_event_log_says_where_it_is_and_what_is_wrong_with_it(visit: Any, site: Site) -> None:
+    tab = visit("events")
+    log = "document.querySelector('section[aria-label=\"Event log\"]')"
+    tab.until(f"{log} && {log}.querySelector('.badge').innerText === 'well'")
+    assert "sqlite" in tab.run(f"{log}.innerText")
+    assert "/events.sqlite3" in tab.run(f"{log}.innerText")
+    settings = site.root / "stores.toml"
+    before = settings.read_text()
+    settings.write_text(before + '[events]\nremote = "http://127.0.0.1:1"\nforward = ["org.**"]\n')
+    try:
+        tab.until(f"{log}.querySelector('.badge').innerText === 'degraded'")
+        told = tab.run(f"{log}.innerText")
+        assert "127.0.0.1:1 is not reached" in told
+        assert "$ stores doctor" in told
+        assert "sending: works" in told
+        assert "receiving: disturbed" in told
+    finally:
+        settings.write_text(before)
+    tab.until(f"{log}.querySelector('.badge').innerText === 'well'")
+    japanese = visit("events", "ja").until("document.querySelector('section[aria-label=\"イベントログ\"]')?.innerText")
+    assert "正常" in japanese
+
+
 def test_one_is_somebody_else_at_the_api_gateway_by_a_click(visit: Any, shop: Shop) -> None:
     tab = visit("identities")
     click(tab, "[...document.querySelectorAll('.people button')].find((one) => one.innerText === 'Be bob')")

@@ -90,7 +90,8 @@ async def test_where_streams_pass_the_stream_is_the_way_and_its_first_byte_comes
         await near.follow([subscriber()])
         await received_by(near, STREAM)
         known = (await client.call("GET", "/healthz")).json["remote"]
-        assert known == {"url": f"http://127.0.0.1:{far.port}", "receiving": STREAM, "because": ""}
+        ways = {"receiving": STREAM, "because": "", "forward": "off", "receive": "ok"}
+        assert known == {"url": f"http://127.0.0.1:{far.port}", **ways}
 
 
 async def test_what_answers_with_json_where_a_stream_is_asked_for_is_polled(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ async function show(moved = false) {
   }
   shown.arrive?.(query);
   want();
-  shown.update(new Set(["services", "metrics", "states", "traffic", "events", "subscriptions", "inspection"]));
+  shown.update(new Set(["services", "metrics", "states", "traffic", "events", "subscriptions", "health", "inspection"]));
   frame.update();
 }
 

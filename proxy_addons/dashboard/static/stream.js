@@ -14,6 +14,7 @@ const EVENTS = [
   "traffic",
   "event",
   "subscriptions",
+  "health",
   "inspection",
   "inspected",
 ];
