@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 from api_world import API, bearer, problem, routed, tell
-
-from tests.gateway_world import one_world
+from gateway_world import one_world
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -6,12 +6,14 @@ import time
 
 import pytest
 from api_world import API, bearer, problem, routed, tell
+from gateway_world import one_world
+from origin import Origin
+from stage import free_port
 from websockets.asyncio.server import serve
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from procman.state import State
-from tests.gateway_world import Origin, free_port, one_world
 
 REMOTE = "api-gateway.remote.example.com"
 

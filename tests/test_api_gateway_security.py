@@ -2,10 +2,10 @@
 
 import pytest
 from api_world import API, problem, routed, tell
+from gateway_world import one_world
 from h2_stage import Peer, data, headers
 
 from proxy_addons.front import h2_frame as wire
-from tests.gateway_world import one_world
 
 world = pytest.fixture(scope="module")(one_world)
 

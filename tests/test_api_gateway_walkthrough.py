@@ -4,70 +4,35 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from workbench import ROOT, Running, Site
+from sample import Sample, commands, port_of
+from workbench import Site
 
-BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 #: Between one command's output and the next one's.
 MARK = "-- next command --"
 
 
-def commands() -> list[tuple[str, str]]:
-    """Each command, and what is to be seen after it."""
-    found: list[tuple[str, str]] = []
-    for block in BLOCK.findall((ROOT / "docs" / "api-gateway.md").read_text(encoding="utf-8")):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append((line[2:], ""))
-            else:
-                command, shown = found.pop()
-                found.append((command, f"{shown}{line}\n"))
-    return found
-
-
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The sample workspace as a clone has it, its sample remote, and `stores` on the PATH."""
-    made = Site(tmp_path)
-    shutil.rmtree(made.root)
-    for name in ("Procfile.d", "examples", ".ci"):
-        shutil.copytree(ROOT / name, made.root / name, ignore=shutil.ignore_patterns("var", "__pycache__"))
-    shutil.copy(ROOT / "stores.toml", made.root)
-    program = tmp_path / "bin" / "stores"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
-    program.chmod(0o755)
-    made.env["PATH"] = f"{program.parent}{os.pathsep}{made.env['PATH']}"
-    process = subprocess.Popen(
-        [sys.executable, "examples/remote", "--port", "0"],
-        cwd=made.root,
-        env=made.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    remote = Running(process)
-    made.commands.append(remote)
+def site(tmp_path: Path) -> Iterator[Sample]:
+    """The sample workspace with its remote."""
+    made = Sample(tmp_path)
     try:
-        port = re.search(r"127\.0\.0\.1:(\d+)", remote.wait_for("Ctrl-C ends it"))
-        assert port
-        made.env["STORES_REMOTE_CONNECT_TO"] = f"::127.0.0.1:{port[1]}"
+        remote = made.begin_remote()
+        made.env["STORES_REMOTE_CONNECT_TO"] = f"::127.0.0.1:{port_of(remote)}"
         made.env["STORES_REMOTE_CA"] = str(made.root / "examples" / "remote" / "var" / "ca.pem")
         yield made
     finally:
         made.stores("down")
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for running in made.commands:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
         made.end()
 
 
@@ -110,7 +75,7 @@ class Shell:
 
 @pytest.mark.newest  # a document is tried; what it shows is tested on both
 def test_each_command_of_the_walkthroughs_shows_what_the_document_says(site: Site) -> None:
-    steps = commands()
+    steps = commands("api-gateway.md")
     assert len(steps) > 15
     shell = Shell(site)
     try:

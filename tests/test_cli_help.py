@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from workbench import Site
@@ -51,20 +47,8 @@ def test_an_option_is_set_by_its_variable(site: Site) -> None:
     assert "--since nonsense: not a time" in done.stderr
 
 
-@pytest.fixture
-def program(site: Site) -> Path:
-    """A program called `stores` on PATH."""
-    folder = site.folder / "bin"
-    folder.mkdir()
-    program = folder / "stores"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    site.env["PATH"] = f"{folder}{os.pathsep}{site.env['PATH']}"
-    return program
-
-
 def completed(site: Site, line: str) -> list[str]:
-    """What bash offers for a command line, with our script sourced."""
+    """What bash offers for a command line, with our script sourced. A program called `stores` has to be on PATH."""
     words = line.split(" ")
     script = f"""
         eval "$(stores completion bash)"
@@ -80,8 +64,8 @@ def completed(site: Site, line: str) -> list[str]:
 
 
 @pytest.mark.newest  # bash is what is tried
-@pytest.mark.usefixtures("program")
 def test_bash_completes_verbs_services_groups_and_options(site: Site) -> None:
+    site.put_on_path()
     site.service("netshop", "web: sleep 600\nworker: sleep 600\n")
     site.service("reserve", "web: sleep 600\n")
     (site.root / "stores.toml").write_text('[groups]\nnetwork = ["netshop"]\n')
@@ -92,8 +76,8 @@ def test_bash_completes_verbs_services_groups_and_options(site: Site) -> None:
     assert "--follow" in completed(site, "stores logs --f")
 
 
-@pytest.mark.usefixtures("program")
 def test_completion_outside_of_a_workspace_offers_nothing_and_complains_not(site: Site) -> None:
+    site.put_on_path()
     shutil.rmtree(site.root / "Procfile.d")
     assert completed(site, "stores run net") == []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from dashboard_page import Page
-from workbench import Site, wait_until
+from workbench import Site, brought_up, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +27,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         """,
     )
     made.service("shop", "web: python3 shop.py\n", subscribe=["order.*"])
-    try:
-        made.ok("up", "-d")
+    with brought_up(made):
         yield made
-    finally:
-        made.stores("down")
-        made.end()
 
 
 @pytest.fixture(scope="module")

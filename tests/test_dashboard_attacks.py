@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chromium import PROGRAM, Chromium, Tab
+from chromium import PROGRAM, Chromium, Tab, one_browser
 from dashboard_page import Page
-from workbench import Site
+from workbench import Site, brought_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")]
 
@@ -65,21 +65,11 @@ ATTACK = """
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     site = Site(tmp_path_factory.mktemp("site"))
     site.service("shop", "web: python3 -m http.server $PORT\n")
-    try:
-        site.ok("up", "-d")
+    with brought_up(site):
         yield Page(site)
-    finally:
-        site.stores("down")
-        site.end()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    made = Chromium(tmp_path_factory.mktemp("browser"))
-    try:
-        yield made
-    finally:
-        made.end()
+browser = pytest.fixture(scope="module")(one_browser)
 
 
 @pytest.fixture(scope="module")

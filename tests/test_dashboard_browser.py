@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import PROGRAM, Chromium, Tab
+from chromium import PROGRAM, Chromium, Tab, one_browser
 from dashboard_page import Page
-from workbench import ROOT, Site, wait_until
+from workbench import ROOT, Site, brought_up, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")]
 
@@ -93,12 +93,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (made.root / "stores.toml").write_text(
         '[groups]\nboth = ["shop", "broken"]\n[identity.alice]\nsub = "u-1"\n[identity.bob]\nsub = "u-2"\n'
     )
-    try:
-        made.ok("up", "-d", "shop")
+    with brought_up(made, "shop"):
         yield made
-    finally:
-        made.stores("down")
-        made.end()
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +102,7 @@ def shop(site: Site) -> Shop:
     return Shop(site)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    made = Chromium(tmp_path_factory.mktemp("browser"))
-    try:
-        yield made
-    finally:
-        made.end()
+browser = pytest.fixture(scope="module")(one_browser)
 
 
 @pytest.fixture

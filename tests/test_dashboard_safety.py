@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from dashboard_page import Page
-from workbench import Site
+from workbench import Site, brought_up
 
 from proxy_addons.dashboard.peer import is_local, is_stranger, owner_of
 from proxy_addons.dashboard.session import Sessions
@@ -26,12 +26,8 @@ LOOK = ("GET", "/api/v1/services", None)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     made.service("shop", "web: python3 -m http.server $PORT\n")
-    try:
-        made.ok("up", "-d")
+    with brought_up(made):
         yield made
-    finally:
-        made.stores("down")
-        made.end()
 
 
 @pytest.fixture(scope="module")

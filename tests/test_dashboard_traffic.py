@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from dashboard_page import Page
-from workbench import Site, wait_until
+from workbench import Site, brought_up, wait_until
 
 #: Answers /hello itself; /order asks the shop's own front door for the stock, with the trace that it was given.
 _SHOP = r"""
@@ -48,12 +48,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.program("shop.py", _SHOP)
     made.service("shop", "web: python3 shop.py\n", route="/shop", auth="none")
     made.service("stock", "web: python3 shop.py\n")
-    try:
-        made.ok("up", "-d")
+    with brought_up(made):
         yield made
-    finally:
-        made.stores("down")
-        made.end()
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workbench import ROOT, Running, Site, wait_until
+from sample import Sample, commands, port_of
+from workbench import Running, wait_until
 
 
 def buy(port: int, customer: str) -> None:
@@ -38,16 +36,15 @@ def bookings(root: Path, customer: str) -> list[str]:
 
 
 @pytest.fixture
-def sample(site: Site) -> Site:
-    """A copy of the sample workspace, as a clone has it."""
-    shutil.rmtree(site.root)
-    for name in ("Procfile.d", "examples", ".ci"):
-        shutil.copytree(ROOT / name, site.root / name, ignore=shutil.ignore_patterns("var", "__pycache__"))
-    shutil.copy(ROOT / "stores.toml", site.root)
-    return site
+def sample(tmp_path: Path) -> Iterator[Sample]:
+    made = Sample(tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()
 
 
-def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(sample: Site) -> None:
+def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(sample: Sample) -> None:
     site = sample
     site.ok("up", "-d", "netshop", "reserve")
     port = site.process("netshop.web")["port"]
@@ -69,45 +66,25 @@ def test_a_purchase_becomes_a_booking_also_while_reserve_is_stopped(sample: Site
         assert visitor.startswith("order "), "delivered twice, booked once"
 
 
-def walk_through() -> list[tuple[str, str]]:
-    """Each command of docs/events.md, and what is to be seen after it."""
-    (block,) = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "events.md").read_text(encoding="utf-8"), re.DOTALL)
-    steps = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    return [(command, shown) for command, _, shown in (step.partition("\n") for step in steps)]
-
-
 @pytest.fixture
-def remote(sample: Site) -> Iterator[Running]:
+def remote(sample: Sample) -> Iterator[Running]:
     """The sample's remote environment."""
-    process = subprocess.Popen(
-        [sys.executable, "examples/remote", "--port", "0"],
-        cwd=sample.root,
-        env=sample.env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    running = Running(process)
-    sample.commands.append(running)
+    running = sample.begin_remote()
     yield running
-    process.terminate()
+    running.process.terminate()
     running.wait()
 
 
-def test_an_order_at_the_remote_becomes_a_booking_here_as_the_walk_through_says(sample: Site, remote: Running) -> None:
-    found = re.search(r"127\.0\.0\.1:(\d+)", remote.wait_for("Ctrl-C ends it"))
-    assert found
-    sample.env |= {"STORES_REMOTE_CONNECT_TO": f"::127.0.0.1:{found[1]}"}
-    program = sample.folder / "stores"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
-    program.chmod(0o755)
-    sample.env["PATH"] = f"{sample.folder}{os.pathsep}{sample.env['PATH']}"
+def test_an_order_at_the_remote_becomes_a_booking_here_as_the_walk_through_says(
+    sample: Sample, remote: Running
+) -> None:
+    port = port_of(remote)
+    sample.env |= {"STORES_REMOTE_CONNECT_TO": f"::127.0.0.1:{port}"}
     sample.ok("up", "-d", "reserve")
     remote.wait_for("GET /v1/events?after=")  # what was there before is not ours: it has to listen first
     wait_until(lambda: "ok: 0 events" in sample.ok("events", "show"), "the remote is well")
-    for command, shown in walk_through():
-        line = command.replace(":9443", f":{found[1]}")
+    for command, shown in commands("events.md"):
+        line = command.replace(":9443", f":{port}")
 
         def seen(line: str = line, shown: str = shown) -> bool:
             done = subprocess.run(

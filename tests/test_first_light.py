@@ -24,7 +24,8 @@ from typing import Any
 import psutil
 import pytest
 from dnslib import DNSRecord
-from workbench import ROOT, Running, Site, wait_until
+from sample import Sample
+from workbench import Site, wait_until
 
 BEGUN = ["netshop.web", "netshop.worker", "reserve.web"]
 
@@ -36,27 +37,15 @@ class Answer:
     text: str
 
 
-class System(Site):
+class System(Sample):
     """A copy of the sample workspace, as a clone has it, with `make dev`'s command line running."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        shutil.rmtree(self.root)
-        for name in ("Procfile.d", "examples", ".ci"):
-            shutil.copytree(ROOT / name, self.root / name, ignore=shutil.ignore_patterns("var", "__pycache__"))
-        shutil.copy(ROOT / "stores.toml", self.root)
-        stores = [sys.executable, "-P", "-m", "procman.cli"]
-        process = subprocess.Popen(
-            [sys.executable, "examples/remote", "--port", "0", "--", *stores, "run", "netshop", "reserve"],
-            cwd=self.root,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        self.make_dev = self.begin_program(
+            *(sys.executable, "examples/remote", "--port", "0", "--"),
+            *(sys.executable, "-P", "-m", "procman.cli", "run", "netshop", "reserve"),
         )
-        self.make_dev = Running(process)
-        self.commands.append(self.make_dev)
 
     def get(self, host: str, path: str = "/", *, tls: bool = True, **headers: str) -> Answer:
         """One request to the gateway, as a browser that resolves `host` to 127.0.0.1 sends it."""

@@ -12,23 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from front_client import HOST, Client, field, status
+from front_client import HOST, Client, field, raw_shop, status
+from gateway_world import World, one_world, service
 from raw_origin import PATIENCE, RawOrigin, saying
-
-from tests.gateway_world import World, eventually, one_world, service
+from stage import eventually
 
 world = pytest.fixture(scope="module")(one_world)
+shop = pytest.fixture(raw_shop)
 
 MEGABYTE = 1 << 20
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture
-def shop(world):
-    origin = RawOrigin()
-    world.tell(service("shop", port=origin.port))
-    yield origin
-    origin.close()
 
 
 def memory(world):

@@ -7,9 +7,8 @@ mitmproxy. What may differ is named in `request_seen` and `answer_seen`, and now
 import h11
 import pytest
 from front_client import Client
+from gateway_world import one_world, service
 from raw_origin import RawOrigin, saying
-
-from tests.gateway_world import one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

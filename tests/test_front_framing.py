@@ -1,20 +1,11 @@
 """What could be read in two ways is refused, and no byte of it reaches a service."""
 
 import pytest
-from front_client import HOST, Client, field, status
-from raw_origin import RawOrigin
-
-from tests.gateway_world import one_world, service
+from front_client import HOST, Client, field, raw_shop, status
+from gateway_world import one_world
 
 world = pytest.fixture(scope="module")(one_world)
-
-
-@pytest.fixture
-def shop(world):
-    origin = RawOrigin()
-    world.tell(service("shop", port=origin.port))
-    yield origin
-    origin.close()
+shop = pytest.fixture(raw_shop)
 
 
 GET = b"GET / HTTP/1.1\r\n" + HOST

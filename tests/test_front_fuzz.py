@@ -12,6 +12,7 @@ from contextlib import suppress
 import h11
 import pytest
 from front_client import HOST, Client
+from gateway_world import one_world, service
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_origin import RawOrigin
@@ -22,7 +23,6 @@ from proxy_addons.front.exchange import CHUNKED
 from proxy_addons.front.heads import END
 from proxy_addons.front.request_head import RequestReader
 from proxy_addons.front.response_head import ResponseReader
-from tests.gateway_world import one_world, service
 
 SECONDS = float(os.environ.get("STORES_FUZZ_SECONDS", "5"))
 

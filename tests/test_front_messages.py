@@ -3,28 +3,16 @@
 import re
 
 import pytest
-from front_client import HOST, Client, field, status
+from front_client import HOST, Client, client_by, field, raw_shop, status
+from gateway_world import one_world, service
 from raw_origin import RawOrigin, saying
-
-from tests.gateway_world import free_port, one_world, service
+from stage import free_port
 
 world = pytest.fixture(scope="module")(one_world)
+shop = pytest.fixture(raw_shop)
+client = pytest.fixture(params=["http", "https"])(client_by)
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture
-def shop(world):
-    origin = RawOrigin()
-    world.tell(service("shop", port=origin.port))
-    yield origin
-    origin.close()
-
-
-@pytest.fixture(params=["http", "https"])
-def client(world, shop, request):
-    with Client(world, request.param) as client:
-        yield client
 
 
 def test_a_request_arrives_as_it_was_sent_with_what_is_added(client, shop):

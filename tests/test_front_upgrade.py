@@ -7,30 +7,17 @@ from contextlib import suppress
 
 import pytest
 import websockets
-from front_client import Client, field, status
-from raw_origin import PATIENCE, RawOrigin
-from websockets.asyncio.server import serve as serve_websockets
+from front_client import Client, client_by, field, raw_shop, status
+from gateway_world import one_world, service
+from raw_origin import PATIENCE
+from websocket_origin import chatting
 from websockets.sync.client import connect
 
-from tests.gateway_world import one_world, service
-
 world = pytest.fixture(scope="module")(one_world)
+shop = pytest.fixture(raw_shop)
+client = pytest.fixture(params=["http", "https"])(client_by)
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: parrot\r\nX-More: 1\r\n\r\n"
-
-
-@pytest.fixture
-def shop(world):
-    origin = RawOrigin()
-    world.tell(service("shop", port=origin.port))
-    yield origin
-    origin.close()
-
-
-@pytest.fixture(params=["http", "https"])
-def client(world, shop, request):
-    with Client(world, request.param) as client:
-        yield client
 
 
 def parrot(wire):
@@ -188,17 +175,8 @@ async def _echo(connection):
 
 @pytest.fixture(scope="module")
 def chat(world):
-    async def start():
-        return await serve_websockets(_echo, "127.0.0.1", 0, max_size=None)
-
-    server = world.stage.do(start())
-    yield next(iter(server.sockets)).getsockname()[1]
-
-    async def stop():
-        server.close()
-        await server.wait_closed()
-
-    world.stage.do(stop())
+    with chatting(world.stage, _echo) as port:
+        yield port
 
 
 def websocket(world, scheme, **options):

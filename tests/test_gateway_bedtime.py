@@ -5,9 +5,10 @@ import queue
 import threading
 
 import pytest
+from gateway_world import Answer, one_world, service
+from stage import PATIENCE
 
 from procman.state import State
-from tests.gateway_world import PATIENCE, Answer, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

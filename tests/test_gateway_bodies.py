@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-
-from tests.gateway_world import PATIENCE, eventually, one_world, service
+from gateway_world import one_world, service
+from stage import PATIENCE, eventually
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -1,8 +1,7 @@
 """What a service learns about its client, and what it must not learn from it."""
 
 import pytest
-
-from tests.gateway_world import one_world, service
+from gateway_world import one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -5,10 +5,10 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+from gateway_world import one_world, service
 
 from procman.state import State
 from proxy_addons.proxy_pac import proxy_pac
-from tests.gateway_world import one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

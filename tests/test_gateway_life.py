@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from tests.gateway_world import PATIENCE, World, eventually, free_port, one_world, service
+from gateway_world import World, one_world, service
+from stage import PATIENCE, eventually, free_port
 
 FAULTY = """
 import sys

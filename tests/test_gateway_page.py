@@ -5,10 +5,11 @@ import re
 import time
 
 import pytest
+from gateway_world import one_world, service
+from stage import free_port
 
 from procman.snapshot import ProcessStatus
 from procman.state import State
-from tests.gateway_world import free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

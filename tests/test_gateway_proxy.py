@@ -9,8 +9,8 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-
-from tests.gateway_world import PATIENCE, free_port, one_world, service
+from gateway_world import one_world, service
+from stage import PATIENCE, free_port
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from gateway_world import REMOTE_DOMAIN, World, one_world, service
+from stage import free_port
 
 from procman.state import State
-from tests.gateway_world import REMOTE_DOMAIN, World, free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

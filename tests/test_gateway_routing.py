@@ -1,9 +1,10 @@
 """Where a request goes: to the local service, to the remote, or to the page."""
 
 import pytest
+from gateway_world import one_world, service
+from stage import free_port
 
 from procman.state import State
-from tests.gateway_world import free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -4,8 +4,7 @@ import ssl
 from dataclasses import replace
 
 import pytest
-
-from tests.gateway_world import World, one_world, service
+from gateway_world import World, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import websockets
-from websockets.asyncio.server import serve
+from gateway_world import REMOTE_DOMAIN, one_world, service
+from stage import free_port
+from websocket_origin import chatting
 from websockets.sync.client import connect
 
 from procman.state import State
-from tests.gateway_world import REMOTE_DOMAIN, free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 
@@ -25,17 +26,8 @@ async def _echo(connection):
 
 @pytest.fixture(scope="module")
 def chat(world):
-    async def start():
-        return await serve(_echo, "127.0.0.1", 0, max_size=None)
-
-    server = world.stage.do(start())
-    yield next(iter(server.sockets)).getsockname()[1]
-
-    async def stop():
-        server.close()
-        await server.wait_closed()
-
-    world.stage.do(stop())
+    with chatting(world.stage, _echo) as port:
+        yield port
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
@@ -55,28 +47,14 @@ def test_messages_pass_both_ways(world, chat, scheme):
 def test_a_remote_is_reached_by_its_own_name_and_origin(world):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     world.remote_ca.issue_cert(f"*.{REMOTE_DOMAIN}").configure_cert(context)
-
-    async def start():
-        return await serve(_echo, "127.0.0.1", 0, ssl=context)
-
-    server = world.stage.do(start())
-    port = next(iter(server.sockets)).getsockname()[1]
-    remote = world.first.remote.__class__(REMOTE_DOMAIN, (f"::127.0.0.1:{port}",), world.first.remote.ca)
-    world.tell(service("chat"), remote=remote)
-    try:
-        with world.socket("http") as plain:
-            origin = f"http://chat.localhost:{world.http}"
-            with connect(f"ws://chat.localhost:{world.http}/", sock=plain, origin=origin) as client:
-                assert client.response.headers["X-Stores-Route"] == "remote"
-                assert client.recv() == f"host chat.{REMOTE_DOMAIN} origin https://chat.{REMOTE_DOMAIN}"
-    finally:
-
-        async def stop():
-            server.close()
-            await server.wait_closed()
-
-        world.stage.do(stop())
-        world.tell(remote=world.first.remote)
+    with chatting(world.stage, _echo, ssl=context) as port, world.socket("http") as plain:
+        remote = world.first.remote.__class__(REMOTE_DOMAIN, (f"::127.0.0.1:{port}",), world.first.remote.ca)
+        world.tell(service("chat"), remote=remote)
+        origin = f"http://chat.localhost:{world.http}"
+        with connect(f"ws://chat.localhost:{world.http}/", sock=plain, origin=origin) as client:
+            assert client.response.headers["X-Stores-Route"] == "remote"
+            assert client.recv() == f"host chat.{REMOTE_DOMAIN} origin https://chat.{REMOTE_DOMAIN}"
+    world.tell(remote=world.first.remote)
 
 
 def test_a_programs_handshake_that_cannot_be_served_gets_the_status_and_three_lines(world):

@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 
 import grpclib
 import pytest
+from gateway_world import one_world, service
 from grpclib.client import Channel
 from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.base import CodecBase
 from grpclib.metadata import Deadline
 from grpclib.server import Server
+from stage import free_port
 
 from procman import dashboard_token
-from tests.gateway_world import free_port, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -11,9 +11,9 @@ import subprocess
 import urllib.parse
 
 import pytest
+from gateway_world import World, service
+from origin import Origin
 from websockets.frames import Frame, Opcode
-
-from tests.gateway_world import Origin, World, service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MODULES = 300

@@ -1,7 +1,7 @@
 """Windows and waiting, both ways: who is slow makes only itself wait, and fills only so much memory (RFC 9113, 5.2)."""
 
 import pytest
-from h2_stage import POST, Peer, answering, data, get, headers
+from h2_stage import POST, Peer, answering, data, get, headers, one_front, one_peer
 
 from proxy_addons.front import h2_frame as wire
 from proxy_addons.front.h2_limits import Limits
@@ -10,16 +10,8 @@ DONE = wire.END_HEADERS
 WINDOW = 256 * 1024
 
 
-@pytest.fixture
-def server():
-    with answering() as front:
-        yield front
-
-
-@pytest.fixture
-def peer(server):
-    with Peer(server.port) as peer:
-        yield peer
+server = pytest.fixture(one_front)
+peer = pytest.fixture(one_peer)
 
 
 def sizes(frames, stream_id=1):

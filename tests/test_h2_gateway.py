@@ -9,14 +9,15 @@ import time
 import h2.connection
 import h2.events
 import pytest
+from gateway_world import World, service
 from h2.config import H2Configuration
 from h2_stage import Peer, data, get, headers
+from stage import eventually
 from websockets.asyncio.server import serve
 from websockets.frames import Frame, Opcode
 
 from proxy_addons.front import h2_frame as wire
 from proxy_addons.front.h2_error import ErrorCode as E
-from tests.gateway_world import World, eventually, service
 
 MEGABYTES = 64 * 1024 * 1024
 

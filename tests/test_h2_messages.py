@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from h2_stage import GET, POST, Peer, answering, data, get, headers
+from h2_stage import GET, POST, Peer, data, get, headers, one_front, one_peer
 
 from proxy_addons.front import h2_frame as wire
 from proxy_addons.front.exchange import CHUNKED
@@ -12,16 +12,8 @@ from proxy_addons.front.h2_error import ErrorCode as E
 DONE = wire.END_HEADERS
 
 
-@pytest.fixture
-def server():
-    with answering() as front:
-        yield front
-
-
-@pytest.fixture
-def peer(server):
-    with Peer(server.port) as peer:
-        yield peer
+server = pytest.fixture(one_front)
+peer = pytest.fixture(one_peer)
 
 
 def asked(server):

@@ -13,19 +13,15 @@ from typing import Any
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
-from workbench import Site
+from workbench import Site, brought_up
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     made.service("shop", "web: exec python3 -m http.server $PORT\n")
-    try:
-        made.ok("up", "-d")
+    with brought_up(made):
         yield made
-    finally:
-        made.stores("down")
-        made.end()
 
 
 def visit(site: Site, path: str, **headers: str) -> None:

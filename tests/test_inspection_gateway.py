@@ -7,11 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from dashboard_page import events_of
+from gateway_world import World, service
+from stage import PATIENCE, eventually
 from websockets.asyncio.server import serve
 from websockets.sync.client import connect
 
 from procman import dashboard_token
-from tests.gateway_world import PATIENCE, World, eventually, service
 
 SECRET = "s3cr3t-value"
 
@@ -319,14 +321,8 @@ def follow(seen, query):
     connection.request("GET", f"/api/v1/stream?topics=inspection&{query}", headers=headers)
     answer = connection.getresponse()
     assert answer.status == 200, answer.read()
-    name = ""
     try:
-        while line := answer.readline().decode():
-            key, _, value = line.rstrip("\n").partition(": ")
-            if key == "event":
-                name = value
-            elif key == "data":
-                yield name, json.loads(value)
+        yield from events_of(answer)
     finally:
         connection.close()
         answer.close()

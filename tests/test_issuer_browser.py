@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from chromium import PROGRAM, Chromium, Tab
+from chromium import PROGRAM, Chromium, Tab, one_browser
+from gateway_world import World, one_world, service
 
 from procman.identity import Identity
-from tests.gateway_world import World, one_world, service
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")]
 
@@ -25,13 +24,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 world = pytest.fixture(scope="module")(one_world)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    made = Chromium(tmp_path_factory.mktemp("browser"))
-    try:
-        yield made
-    finally:
-        made.end()
+browser = pytest.fixture(scope="module")(one_browser)
 
 
 @pytest.fixture

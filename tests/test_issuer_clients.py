@@ -18,10 +18,10 @@ import pytest
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.flask_client import OAuth
+from gateway_world import World, one_world, service
 
 from procman.authorizer_settings import AuthorizerSettings
 from procman.identity import Identity
-from tests.gateway_world import World, one_world, service
 
 ISSUER = "https://auth.local.example.com"
 ALICE = Identity("alice", "user-1", ("org:read", "org:write"), {"email": "alice@example.com", "name": "Alice"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import PROGRAM, Chromium, Tab
+from chromium import PROGRAM, Chromium, Tab, one_browser
 from whole_system import WholeSystem
 
 from tests.test_first_light import System
@@ -28,13 +28,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_for
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    made = Chromium(tmp_path_factory.mktemp("browser"))
-    try:
-        yield made
-    finally:
-        made.end()
+browser = pytest.fixture(scope="module")(one_browser)
 
 
 @pytest.fixture

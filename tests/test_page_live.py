@@ -5,11 +5,12 @@ import queue
 import re
 
 import pytest
+from gateway_world import one_world, service
+from stage import PATIENCE, eventually
 
 from procman.snapshot import ProcessStatus
 from procman.state import State
 from proxy_addons.ansi import Span, plain, spans
-from tests.gateway_world import PATIENCE, eventually, one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -11,11 +11,12 @@ import zlib
 import brotli
 import pytest
 import zstandard
+from gateway_world import REMOTE_DOMAIN, one_world, service
+from stage import eventually
 
 from procman.mistake import MistakesError
 from procman.procfile import parse
 from proxy_addons import body_names, content_coding
-from tests.gateway_world import REMOTE_DOMAIN, eventually, one_world, service
 from tests.test_gateway_translate import plain, translation
 
 world = pytest.fixture(scope="module")(one_world)

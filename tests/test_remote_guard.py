@@ -6,10 +6,11 @@ import ssl
 from dataclasses import replace
 
 import pytest
+from gateway_world import DOMAIN, REMOTE_DOMAIN, World, service
+from stage import free_port
 
 from procman.settings import PRODUCTION
 from procman.state import State
-from tests.gateway_world import DOMAIN, REMOTE_DOMAIN, World, free_port, service
 
 JSON = {"Accept": "application/json"}
 SECRET, PRINTED = "s3cret-of-the-variable", "s3cret-of-the-command"

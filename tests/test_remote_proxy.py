@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-
-from tests.gateway_world import PATIENCE, REMOTE_DOMAIN, free_port, one_world, service
+from gateway_world import REMOTE_DOMAIN, one_world, service
+from stage import PATIENCE, free_port
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gateway_world import one_world, service
 from whole_system import HTML, WholeSystem
 from workbench import wait_until
 
 from procman.state import State
-from tests.gateway_world import one_world, service
 
 world = pytest.fixture(scope="module")(one_world)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import machine
 import pytest
+import sample
 from machine import Machine
-from workbench import ROOT, wait_until
+from workbench import wait_until
 
 # `newest`: resolvers, kernel, sudo and curl are what is tried here; the plans are tested on both interpreters
 pytestmark = [*machine.NEEDED, pytest.mark.long, pytest.mark.newest]
@@ -55,10 +56,7 @@ def laptop(tmp_path: Path) -> Iterator[Machine]:
     """dina's: with the sample workspace."""
     with machine.laptop(tmp_path) as made:
         shop = made.path("/srv/shop")
-        skipped = shutil.ignore_patterns("var", "__pycache__", "node_modules")
-        for name in ("Procfile.d", "examples", ".ci"):
-            shutil.copytree(ROOT / name, shop / name, ignore=skipped)
-        shutil.copy(ROOT / "stores.toml", shop)
+        sample.copy(shop)
         made.run("chown", "-R", "dina:", "/srv/shop")
         yield made
 

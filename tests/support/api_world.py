@@ -3,10 +3,11 @@
 import base64
 import json
 
+from gateway_world import service
+
 from procman.api_route import ApiRoute
 from procman.authorizer_settings import AuthorizerSettings
 from procman.identity import Identity
-from tests.gateway_world import service
 
 API = "api-gateway.local.example.com"
 ALICE = Identity("alice", "user-1", ("org:read", "org:write"), {"email": "alice@example.com", "org": "acme"})

@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 from workbench import wait_until
 
@@ -75,6 +77,15 @@ class Chromium:
         self._stack.close()
         self._process.terminate()
         self._process.wait(10)
+
+
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """For a file's tests together: `browser = pytest.fixture(scope="module")(one_browser)`."""
+    made = Chromium(tmp_path_factory.mktemp("browser"))
+    try:
+        yield made
+    finally:
+        made.end()
 
 
 def _trust(home: Path, ca: Path) -> None:

@@ -55,13 +55,14 @@ class Page:
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
         try:
-            yield _events(answer)
+            yield events_of(answer)
         finally:
             connection.close()
             answer.close()
 
 
-def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+def events_of(answer: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """Name and data of each event of a stream (SSE), as they come."""
     name = ""
     while line := answer.readline().decode():
         key, _, value = line.rstrip("\n").partition(": ")

@@ -1,6 +1,7 @@
 """A client that says byte for byte what a test wants."""
 
-from raw_origin import PATIENCE, Wire
+from gateway_world import service
+from raw_origin import PATIENCE, RawOrigin, Wire
 
 HOST = b"Host: shop.localhost\r\n"
 
@@ -27,6 +28,20 @@ class Client(Wire):
         head = self.read_until(b"\r\n\r\n")
         length = field(head, b"content-length")
         return head, self.read(int(length[0])) if body and length else b""
+
+
+def raw_shop(world):
+    """`shop = pytest.fixture(raw_shop)`: the service that `HOST` names."""
+    origin = RawOrigin()
+    world.tell(service("shop", port=origin.port))
+    yield origin
+    origin.close()
+
+
+def client_by(world, shop, request):
+    """`client = pytest.fixture(params=["http", "https"])(client_by)`: each test with and without TLS."""
+    with Client(world, request.param) as client:
+        yield client
 
 
 def field(head, name):

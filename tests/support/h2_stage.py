@@ -322,3 +322,15 @@ class Peer:
 
     def __exit__(self, *_):
         self.close()
+
+
+def one_front():
+    """`server = pytest.fixture(one_front)`."""
+    with answering() as front:
+        yield front
+
+
+def one_peer(server):
+    """`peer = pytest.fixture(one_peer)`: a client of `server`."""
+    with Peer(server.port) as peer:
+        yield peer

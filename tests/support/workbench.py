@@ -12,7 +12,8 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,13 @@ class Site:
         return done.stdout
 
     def begin(self, *arguments: str, **options: Any) -> Running:
-        """Starts a command that goes on (`run`, `logs -f`); its stderr comes with its stdout."""
+        """Starts a command that goes on (`run`, `logs -f`)."""
+        return self.begin_program(sys.executable, "-P", "-m", "procman.cli", *arguments, **options)
+
+    def begin_program(self, *command: str, **options: Any) -> Running:
+        """Starts any program, in a session of its own; its stderr comes with its stdout."""
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "procman.cli", *arguments],
+            command,
             cwd=options.get("cwd", self.root),
             env=self.env | options.get("env", {}),
             stdin=subprocess.DEVNULL,
@@ -169,6 +174,14 @@ class Site:
         running = Running(process)
         self.commands.append(running)
         return running
+
+    def put_on_path(self) -> None:
+        """A program called `stores`, for what is started from here."""
+        program = self.folder / "bin" / "stores"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m procman.cli "$@"\n')
+        program.chmod(0o755)
+        self.env["PATH"] = f"{program.parent}{os.pathsep}{self.env['PATH']}"
 
     def status(self) -> dict[str, Any]:
         """`stores status --json`, whatever runs."""
@@ -211,6 +224,17 @@ class Site:
             except psutil.Error:
                 continue
         shutil.rmtree(self.runtime, ignore_errors=True)
+
+
+@contextmanager
+def brought_up(site: Site, *targets: str) -> Iterator[Site]:
+    """For a file's tests together: all of it runs, or the targets alone, and ends with them."""
+    try:
+        site.ok("up", "-d", *targets)
+        yield site
+    finally:
+        site.stores("down")
+        site.end()
 
 
 def _toml(value: Any) -> str:
