@@ -10,12 +10,12 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
+from tls_origin import TlsOrigin
 
 from certs.authority import Authority
 from certs.bundle import environment, write_bundle
@@ -46,53 +46,6 @@ needs = {
 }
 
 
-def _pair() -> tuple[socket.socket, socket.socket]:
-    """Listeners on ::1 and 127.0.0.1 with one number, which others may take in between: then with another one."""
-    while True:
-        six = socket.create_server(("::1", 0), family=socket.AF_INET6)
-        try:
-            return six, socket.create_server(("127.0.0.1", six.getsockname()[1]))
-        except OSError:
-            six.close()
-
-
-class Server:
-    """Answers each TLS connection with one short HTTP response, and remembers what was negotiated."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        self._listener, self._listener4 = _pair()
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [
-            threading.Thread(target=self._accept, args=(listener,)) for listener in (self._listener, self._listener4)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(20)
-                try:
-                    with self._context.wrap_socket(connection, server_side=True) as tls:
-                        tls.recv(4096)
-                        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-                        tls.unwrap()
-                except OSError:
-                    continue
-
-    def close(self) -> None:
-        for listener in (self._listener, self._listener4):
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        for thread in self._threads:
-            thread.join(20)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("certs")
@@ -119,10 +72,10 @@ def variables(authority: Authority, public: trustme.CA, folder: Path) -> dict[st
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[ssl.SSLContext], int]]:
-    servers: list[Server] = []
+    servers: list[TlsOrigin] = []
 
     def start(context: ssl.SSLContext) -> int:
-        servers.append(Server(context))
+        servers.append(TlsOrigin(context))
         return servers[-1].port
 
     yield start

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
+from tls_origin import TlsOrigin
 
 from certs import trust_java, trust_nss
 from certs.authority import Authority
@@ -236,36 +235,15 @@ def test_chromium_trusts_us_while_it_is_in_the_database_not_before_nor_after(hom
     authority = Authority.load_or_create(tmp_path / "ca", DOMAIN)
     root = Root.read(DOMAIN, authority.ca_file)
     nss_database(home / ".pki/nssdb")
-    context = authority.listening_context(["http/1.1"])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    try:
-                        connection.settimeout(20)
-                        with context.wrap_socket(connection, server_side=True) as tls:
-                            tls.recv(65536)
-                            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nthe shop")
-                    except OSError:
-                        continue
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            assert "the shop" not in browse(home, port)
-            assert said(trust(home).add(root)) == ["added"]
-            assert "the shop" in browse(home, port)
-            assert said(trust(home).remove()) == ["removed"]
-            assert "the shop" not in browse(home, port)
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
+    shop = TlsOrigin(authority.listening_context(["http/1.1"]), b"the shop")
+    try:
+        assert "the shop" not in browse(home, shop.port)
+        assert said(trust(home).add(root)) == ["added"]
+        assert "the shop" in browse(home, shop.port)
+        assert said(trust(home).remove()) == ["removed"]
+        assert "the shop" not in browse(home, shop.port)
+    finally:
+        shop.close()
 
 
 def browse(home: Path, port: int) -> str:
