@@ -14,8 +14,8 @@ from procman.subscription import Subscription
 from proxy_addons.event_loop import loop_factory
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_server import HttpServer
-from proxy_addons.events.loopback import listen
 from proxy_addons.events.sender import Subscriber
+from proxy_addons.listening import bound
 
 
 async def serve(file: str, ports: str, engine: str = "") -> None:
@@ -24,7 +24,7 @@ async def serve(file: str, ports: str, engine: str = "") -> None:
     wish = Subscription(("**",), order="none", concurrency=16)
     places = [("127.0.0.1", int(port)) for port in ports.split(",") if port]
     await broker.follow([Subscriber(f"s{n}", wish, "localhost", (place,)) for n, place in enumerate(places)])
-    listeners = listen(0)
+    listeners = bound([0])
     await HttpServer(broker.answer).serve(listeners)
     print(listeners[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from procman import span
+from procman import private_file, span
 
 #: What the authorizer can play. `delay` and `missing-scope` take a value.
 PLAYS = (
@@ -80,15 +80,7 @@ class Choice:
 
     def save(self, path: Path) -> None:
         """Writes it whole or not at all, for its owner's eyes. Raises ``OSError``."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123 (born with its mode)
-                json.dump(dataclasses.asdict(self), file)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        private_file.write(path, json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def load(cls, path: Path) -> Choice:

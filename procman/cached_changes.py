@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+
+from procman import private_file
 
 #: Seconds. No list of files is complete: mise's templates can run commands.
 LIFETIME = 600.0
@@ -40,12 +41,8 @@ class CachedChanges:
             "files": {str(file): _stamp(file) for file in files},
             "changes": changes,
         }
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123 (born with its mode)
-                json.dump(value, file)
-            draft.replace(self._path)
+            private_file.write(self._path, json.dumps(value))
 
 
 def _stamp(file: Path) -> list[int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from procman import proc
+from procman import private_file, proc
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +155,5 @@ class Ledger:
             "facts": self.facts,
             "before": sorted(self.before),
         }
-        draft = self._path.with_suffix(".new")
-        try:
-            number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(number, "wb") as file:
-                file.write(json.dumps(value).encode())
-            draft.replace(self._path)
-        except OSError:
-            _unlink(draft)
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # the folder itself is gone
+        with contextlib.suppress(OSError):
+            private_file.write(self._path, json.dumps(value))

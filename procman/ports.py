@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from procman import private_file
 from procman.errors import StoresError
 
 #: Assigned ports: below every system's ephemeral range (Linux 32768, macOS 49152), above the usual fixed ones.
@@ -60,10 +61,8 @@ class Ports:
         return found
 
     def _write(self) -> None:
-        draft = self._path.with_suffix(".new")
         with contextlib.suppress(OSError):  # a full disk: the port is the same for this run at least
-            draft.write_text(json.dumps(self._assigned, indent=1, sort_keys=True))
-            draft.replace(self._path)
+            private_file.write(self._path, json.dumps(self._assigned, indent=1, sort_keys=True))
 
 
 def is_free(port: int) -> bool:

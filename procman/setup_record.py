@@ -10,6 +10,7 @@ import re
 import time
 from pathlib import Path
 
+from procman import private_file
 from procman.service import Service
 
 #: What says which dependencies a folder wants, at its top. A changed one means that the setup has to run again.
@@ -68,9 +69,7 @@ class SetupRecords:
     def remember(self, service: Service) -> None:
         """The setup has succeeded. Raises ``OSError`` where that cannot be written down."""
         kept = {"dir": str(service.dir), "fingerprint": fingerprint(service), "at": time.time()}
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        draft.write_text(json.dumps({**self._read(), service.name: kept}, indent=1, sort_keys=True), encoding="utf-8")
-        draft.replace(self._path)
+        private_file.write(self._path, json.dumps({**self._read(), service.name: kept}, indent=1, sort_keys=True))
 
     def _read(self) -> dict[str, dict[str, object]]:
         try:

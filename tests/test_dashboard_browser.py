@@ -352,8 +352,8 @@ def test_the_event_log_says_where_it_is_and_what_is_wrong_with_it(visit: Any, si
     finally:
         settings.write_text(before)
     tab.until(f"{log}.querySelector('.badge').innerText === 'well'")
-    japanese = visit("events", "ja").until("document.querySelector('section[aria-label=\"イベントログ\"]')?.innerText")
-    assert "正常" in japanese
+    japanese = "document.querySelector('section[aria-label=\"イベントログ\"] .badge')"
+    visit("events", "ja").until(f"{japanese}?.innerText === '正常'")
 
 
 def test_one_is_somebody_else_at_the_api_gateway_by_a_click(visit: Any, shop: Shop) -> None:

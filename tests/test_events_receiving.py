@@ -19,10 +19,11 @@ from proxy_addons.events import receiving, remote_poll, remote_stream
 from proxy_addons.events.broker import Broker
 from proxy_addons.events.database import MIGRATIONS, Database
 from proxy_addons.events.http_connection import Place
-from proxy_addons.events.http_server import HttpServer, Request, Response
-from proxy_addons.events.loopback import listen
+from proxy_addons.events.http_message import Request, Response
+from proxy_addons.events.http_server import HttpServer
 from proxy_addons.events.receiving import RECEIVE
 from proxy_addons.events.remote import Remote
+from proxy_addons.listening import bound
 
 STREAM, POLL = "stream", "long poll"
 
@@ -45,7 +46,7 @@ async def received_by(near: Broker, way: str) -> None:
 @asynccontextmanager
 async def asking(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[int]:
     """A server that answers as it is told; its port."""
-    server, listeners = HttpServer(answer), listen(0)
+    server, listeners = HttpServer(answer), bound([0])
     await server.serve(listeners)
     try:
         yield listeners[0].getsockname()[1]

@@ -23,7 +23,10 @@ GROUND = {
     *(
         f"procman.{name}" for name in ("log", "log_reading", "dashboard_token")
     ),  # the page reads the files, as the command does
-    *(f"procman.{name}" for name in ("span", "identity", "api_route", "authorizer_settings", "authorizer_choice")),
+    *(
+        f"procman.{name}"
+        for name in ("span", "identity", "api_route", "authorizer_settings", "authorizer_choice", "private_file")
+    ),
 }
 
 

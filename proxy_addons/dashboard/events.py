@@ -195,7 +195,7 @@ class Events:
 
     async def _ask(self, method: str, path: str, query: Mapping[str, Any]) -> Any:
         """The broker's answer. Raises `RefusalError`, the broker's own too."""
-        from proxy_addons.events.http_server import Request as BrokerRequest  # noqa: PLC0415 - loaded with the broker
+        from proxy_addons.events.http_message import Request as BrokerRequest  # noqa: PLC0415 - loaded with the broker
 
         hosting = self._hosting()
         if hosting is None:

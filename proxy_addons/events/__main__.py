@@ -13,7 +13,7 @@ from procman.errors import StoresError
 from proxy_addons.event_loop import loop_factory
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_server import HttpServer
-from proxy_addons.events.loopback import listen
+from proxy_addons.listening import bound
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ async def _serve(chosen: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listeners = listen(chosen.port)
+    listeners = bound([chosen.port])
     broker = await Broker.open(chosen.file, Limits(), Surroundings((*chosen.domain, "localhost")))
     server = HttpServer(broker.answer)
     try:

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import socket
 
-from proxy_addons.events.http_server import Handler, HttpServer
-from proxy_addons.events.loopback import listen
+from proxy_addons.events.http_message import Handler
+from proxy_addons.events.http_server import HttpServer
+from proxy_addons.listening import bound
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Address:
             return
         server = HttpServer(self._handler)
         try:
-            await server.serve(self._inherited or listen(port))
+            await server.serve(self._inherited or bound([port]))
         except OSError as error:
             if port != self._refused:
                 said = "No events on port %d: %s. Another one: STORES_EVENTS_PORT, or [events] port in stores.toml"

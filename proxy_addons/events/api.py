@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from proxy_addons.events.guard import Guard
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.refusal import RefusalError
 
 Answer = Callable[..., Awaitable[Response]]

@@ -15,7 +15,7 @@ from proxy_addons.events.api import Api
 from proxy_addons.events.database import Database
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.health import Health
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.link import Link
 from proxy_addons.events.log import Log
 from proxy_addons.events.log_choice import open_log

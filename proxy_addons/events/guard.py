@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from proxy_addons.events.http_server import Request
+from proxy_addons.events.http_message import Request
 from proxy_addons.events.refusal import RefusalError
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

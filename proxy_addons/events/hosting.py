@@ -21,7 +21,7 @@ from procman.snapshot import ServiceStatus, Snapshot
 from proxy_addons.events.address import Address
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_connection import Place
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.remote import Remote
 from proxy_addons.events.sender import Subscriber

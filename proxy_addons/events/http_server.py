@@ -1,61 +1,13 @@
-"""A small HTTP/1.1 server for loopback: heads are parsed by llhttp, bodies are bounded, answers may be streams."""
+"""A small HTTP/1.1 server for loopback."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from email.utils import formatdate
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import parse_qsl
 
-import httptools
-
-from proxy_addons.events.refusal import PROBLEM, RefusalError
-
-_log = logging.getLogger(__name__)
-
-#: The largest body, in bytes. The CloudEvents specification (section 5) wants 64 KiB to pass everywhere.
-LARGEST_BODY = 1024 * 1024
-_LARGEST_HEAD = 64 * 1024
-#: Seconds that a request may take to arrive.
-_PATIENCE = 30.0
-
-#: How long a client whose request was refused may go on sending before the connection is closed, in seconds.
-_LINGER = 1.0
-
-
-@dataclass(slots=True)
-class Request:
-    """One request, complete. Names of `headers` are in lower case."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-    def header(self, name: bytes) -> str:
-        """The first value of a header; empty where there is none."""
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
-
-
-@dataclass(slots=True)
-class Response:
-    """An answer: `body`, or `stream`, which is sent as it comes and until the client goes."""
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    stream: AsyncIterator[bytes] | None = None
-
-
-Handler = Callable[[Request], Awaitable[Response]]
+from proxy_addons.events.http_message import Handler
+from proxy_addons.events.server_connection import Connection
 
 
 class HttpServer:
@@ -70,7 +22,9 @@ class HttpServer:
         """Accepts from now on."""
         loop = asyncio.get_running_loop()
         for listener in listeners:
-            self._servers.append(await loop.create_server(lambda: Connection(self), sock=listener))
+            self._servers.append(
+                await loop.create_server(lambda: Connection(self.handler, self.connections), sock=listener)
+            )
 
     async def close(self, grace: float = 1.0) -> None:
         """Accepts no more, lets running requests end, but streams."""
@@ -84,198 +38,3 @@ class HttpServer:
                     await asyncio.sleep(0.01)
         for connection in tuple(self.connections):
             connection.abort()
-
-
-class Connection(asyncio.Protocol):
-    """One connection of a client; its requests are answered one after another."""
-
-    def __init__(self, server: HttpServer) -> None:
-        self._server = server
-        self._parser = httptools.HttpRequestParser(self)
-        self._waiting: list[Request] = []
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._streaming = self._ending = False
-        self._begin()
-
-    def _begin(self) -> None:
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body = bytearray()
-        self._head_size = 0
-
-    def connection_made(self, transport: Any) -> None:
-        """A client is there. uvloop's transports are no subclasses of asyncio's."""
-        self._transport: asyncio.Transport = transport
-        self._server.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """It has gone: nobody is left to be answered."""
-        self._server.connections.discard(self)
-        self._stop_timer()
-        self._writable.set()
-        if self._task:
-            self._task.cancel()
-
-    def pause_writing(self) -> None:
-        """The client does not read."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """It does again."""
-        self._writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of one or several requests."""
-        if self._ending:
-            return
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(
-                _PATIENCE, self._refuse, 408, "The request took too long"
-            )
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "No other protocol is spoken here")
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"Not HTTP/1.1: {error}")
-
-    def on_message_begin(self) -> None:
-        """llhttp: a request begins."""
-        self._begin()
-
-    def on_url(self, url: bytes) -> None:
-        """llhttp: the target, perhaps in parts."""
-        self._url += url
-        self._grown(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp: a field."""
-        self._headers.append((name.lower(), value))
-        self._grown(len(name) + len(value))
-
-    def _grown(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > _LARGEST_HEAD:
-            self._refuse(431, f"At most {_LARGEST_HEAD} bytes of headers")
-
-    def on_headers_complete(self) -> None:
-        """llhttp: the body follows. What is too large is refused before it is sent."""
-        lengths = [value for name, value in self._headers if name == b"content-length"]
-        if lengths and int(lengths[0]) > LARGEST_BODY:
-            self._refuse(413, f"At most {LARGEST_BODY} bytes")
-        elif any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers):
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, data: bytes) -> None:
-        """llhttp: some of the body."""
-        if len(self._body) + len(data) > LARGEST_BODY:
-            self._refuse(413, f"At most {LARGEST_BODY} bytes")
-        elif not self._ending:
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        """llhttp: the request is complete."""
-        self._stop_timer()
-        if self._ending:
-            return
-        path, _, query = self._url.decode("latin-1").partition("?")
-        method = self._parser.get_method().decode()
-        request = Request(method, path, dict(parse_qsl(query)), self._headers, bytes(self._body))
-        self._waiting.append(request)
-        keep = self._parser.should_keep_alive()
-        if not keep:
-            self._ending = True
-        if self._task is None:
-            self._task = asyncio.create_task(self._answer_all())
-        elif len(self._waiting) > 1:
-            self._transport.pause_reading()  # who asks ahead waits
-
-    async def _answer_all(self) -> None:
-        try:
-            while self._waiting:
-                await self._answer(self._waiting.pop(0))
-            self._transport.resume_reading()
-        finally:
-            self._task = None
-        if self._ending:
-            self._transport.close()
-
-    async def _answer(self, request: Request) -> None:
-        try:
-            response = await self._server.handler(request)
-        except RefusalError as error:
-            response = Response(error.status, error.body(), {"Content-Type": PROBLEM, **error.headers})
-        except Exception:  # noqa: BLE001 - one broken request must not end the broker
-            _log.error("A fault of the event broker itself:\n%s", traceback.format_exc())
-            fault = RefusalError(500, "A fault of the event broker itself; its log says which")
-            response = Response(500, fault.body(), {"Content-Type": PROBLEM})
-        head = request.method == "HEAD"
-        if response.stream is None:
-            self._transport.write(_head(response, self._ending) + (b"" if head else response.body))
-        else:
-            self._transport.write(_head(response, self._ending))
-            if not head:
-                await self._stream(response.stream)
-
-    async def _stream(self, chunks: AsyncIterator[bytes]) -> None:
-        self._streaming = True
-        try:
-            async with contextlib.aclosing(chunks) as pieces:  # type: ignore[type-var]  # every stream here is a generator
-                async for piece in pieces:
-                    self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    await self._writable.wait()
-            self._transport.write(b"0\r\n\r\n")
-        finally:
-            self._streaming = False
-
-    def _refuse(self, status: int, detail: str) -> None:
-        if self._ending:
-            return
-        self._ending = True
-        self._stop_timer()
-        error = RefusalError(status, detail)
-        if self._task is None:
-            self._transport.write(_head(Response(status, error.body(), {"Content-Type": PROBLEM}), True) + error.body())
-            self._linger()
-
-    def _linger(self) -> None:
-        """Closes once the client has had a moment to read.
-
-        Closing on unread bytes would reset the connection, and it would never see why (RFC 9112, section 9.6).
-        """
-        with contextlib.suppress(OSError, RuntimeError):
-            self._transport.write_eof()
-        self._timer = asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def finish(self) -> None:
-        """No further request; a stream ends here."""
-        self._ending = True
-        if self._task is None:
-            self._transport.close()
-        elif self._streaming:
-            self._task.cancel()
-            self._transport.close()
-
-    def abort(self) -> None:
-        """At once."""
-        self._transport.abort()
-
-
-def _head(response: Response, ending: bool) -> bytes:  # noqa: FBT001 - said by the name at each call
-    fields: dict[str, Any] = {"Date": formatdate(usegmt=True), "Cache-Control": "no-store", **response.headers}
-    if response.stream is not None:
-        fields["Transfer-Encoding"] = "chunked"
-    else:
-        fields["Content-Length"] = len(response.body)
-    if ending:
-        fields["Connection"] = "close"
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n{lines}\r\n".encode("latin-1")

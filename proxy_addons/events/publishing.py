@@ -9,7 +9,7 @@ from proxy_addons.events import http_binding
 from proxy_addons.events.engine import TooLargeError
 from proxy_addons.events.event import InvalidEventError
 from proxy_addons.events.http_binding import NotAnEventError, UnsupportedError
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.log import Appended, Log
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.writer import StorageError

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from proxy_addons.events import json_format, log_page
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.log import Stored
 from proxy_addons.events.matching import typed
 from proxy_addons.events.publishing import BROKER_HEADER

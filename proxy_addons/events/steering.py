@@ -9,7 +9,7 @@ from typing import Any
 from proxy_addons.events import json_format
 from proxy_addons.events.api import Api
 from proxy_addons.events.event import epoch
-from proxy_addons.events.http_server import Request, Response
+from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.lane import Lane
 from proxy_addons.events.log import Log
 from proxy_addons.events.progress import DeadLetter, Item, Progress

@@ -20,8 +20,8 @@ from typing import Any, Self
 from procman.subscription import Subscription
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.http_server import HttpServer
-from proxy_addons.events.loopback import listen
 from proxy_addons.events.sender import Subscriber
+from proxy_addons.listening import bound
 
 _ids = itertools.count(1)
 _LIMITS = Limits()
@@ -81,7 +81,7 @@ class Client:
 @asynccontextmanager
 async def serving(broker: Broker, port: int = 0) -> AsyncIterator[Client]:
     """The broker on a free port."""
-    server, listeners = HttpServer(broker.answer), listen(port)
+    server, listeners = HttpServer(broker.answer), bound([port])
     await server.serve(listeners)
     try:
         yield Client(listeners[0].getsockname()[1])

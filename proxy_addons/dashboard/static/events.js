@@ -221,7 +221,7 @@ class SubscriptionRow {
     this.element = h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("a", { href: `/services?name=${encodeURIComponent(name)}` }, name)),
+      h("th", { scope: "row" }, model.services.has(name) ? h("a", { href: `/services?name=${encodeURIComponent(name)}` }, name) : name),
       h("td", {}, this.state, this.problem),
       ...this.numbers.map(([, cell]) => cell),
       verbs,
