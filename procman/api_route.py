@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from procman import rule
 from procman.identity import is_scope
 from procman.table import Table
 
@@ -47,12 +48,7 @@ def read(table: Table, name: str) -> ApiRoute | None:
     route = ApiRoute(
         prefix=prefix,
         strip_prefix=table.take("strip_prefix", bool, False),
-        auth=table.take(
-            "auth",
-            str,
-            "required",
-            lambda value: "" if value in AUTHS else f'"{value}" is not one of {", ".join(AUTHS)}',
-        ),
+        auth=table.take("auth", str, "required", rule.one_of(*AUTHS)),
         scopes=table.texts("scopes", ()),
     )
     for scope in route.scopes:

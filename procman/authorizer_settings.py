@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from procman import span
+from procman import rule, span
 from procman.identity import NOBODY, Identity
 from procman.mistake import nearest
 from procman.table import Table
@@ -81,15 +81,15 @@ class AuthorizerSettings:
 def read(table: Table) -> AuthorizerSettings:
     """The settings in the table. What is wrong is noted in it."""
     settings = AuthorizerSettings(
-        mode=table.take("mode", str, "dummy", _one_of(MODES)),
+        mode=table.take("mode", str, "dummy", rule.one_of(*MODES)),
         default=table.take("default", str, ""),
         unknown_token=table.take("unknown_token", str, "deny"),
         issuer=table.take("issuer", str, "", _origin).rstrip("/"),
         audience=table.take("audience", str, ""),
-        alg=table.take("alg", str, "ES256", _one_of(ALGORITHMS)),
+        alg=table.take("alg", str, "ES256", rule.one_of(*ALGORITHMS)),
         ttl=_ttl(table),
         headers=_templates(table.table("headers")) if "headers" in table.values else None,
-        preset=table.take("preset", str, "", lambda value: _one_of(PRESETS)(value) if value else ""),
+        preset=table.take("preset", str, "", lambda value: rule.one_of(*PRESETS)(value) if value else ""),
         url=table.take("url", str, "", _url),
         timeout=_span(table, "timeout", "5s"),
         response_headers=table.texts("response_headers", ()),
@@ -121,10 +121,6 @@ def unclear(
     if settings.mode in {"remote", "mixed"} and not settings.remote_for(remote_domain):
         mend = 'Name it: remote = "https://api-gateway.remote.example.com"'
         yield "mode", f"the mode {settings.mode} asks the remote API gateway, and there is no remote", mend
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    return lambda value: "" if value in words else f'"{value}" is not one of {", ".join(words)}'
 
 
 def _ttl(table: Table) -> float:

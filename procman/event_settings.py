@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from procman.service import LAST_PORT
+from procman import rule
 from procman.table import Table
 
 _DAY, _MEGABYTE = 86400.0, 1024 * 1024
@@ -51,7 +51,7 @@ class EventSettings:
 
 def read(table: Table, root: Path) -> EventSettings:
     """The settings in the table. What is wrong is noted in it."""
-    port = table.take("port", int, 0, lambda port: "" if 0 < port <= LAST_PORT else f"{port} is not a port")
+    port = table.take("port", int, 0, rule.port())
     settings = EventSettings(
         port=port or None,
         max_age=table.take("max_age_days", float, 7.0, _positive) * _DAY,

@@ -13,9 +13,6 @@ from procman.subscription import Subscription
 SERVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 PROCESS_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
-#: The largest TCP port number.
-LAST_PORT = 65535
-
 #: Names that belong to the tool itself: hosts of its own, and `stores restart gateway`.
 RESERVED_NAMES = frozenset({"stores", "gateway", "api-gateway", "auth", "events", "dns", "all"})
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from procman import api_route, span, subscription
-from procman.service import LAST_PORT, RESERVED_NAMES, Process, Ready, Service
+from procman import api_route, rule, span, subscription
+from procman.service import RESERVED_NAMES, Process, Ready, Service
 from procman.table import Table
 
 RESTART_POLICIES = ("always", "on-failure", "never")
@@ -40,19 +39,19 @@ def read(
         port=_port(table),
         remote=_remote(table, name, remote_domain),
         ready=_ready(table),
-        ready_timeout=table.take("ready_timeout", float, 60.0, _positive),
+        ready_timeout=table.take("ready_timeout", float, 60.0, rule.patience),
         needs=table.texts("needs", ()),
-        grace=table.take("grace", float, 5.0, _positive),
+        grace=table.take("grace", float, 5.0, rule.patience),
         stop_signal=table.take("stop_signal", str, "SIGTERM", _signal),
-        restart=table.take("restart", str, "on-failure", _one_of(RESTART_POLICIES)),
+        restart=table.take("restart", str, "on-failure", rule.one_of(*RESTART_POLICIES)),
         env=_env(table.table("env")),
         env_file=_env_file(table),
         setup=table.take("setup", str, "make setup"),
         terminal=table.take("terminal", bool, False),
         dir_set=bool(directory),
-        start=table.take("start", str, "manual", _one_of(STARTS)),
+        start=table.take("start", str, "manual", rule.one_of(*STARTS)),
         idle=_idle(table),
-        writes=table.take("writes", str, "allow", _one_of(WRITES)),
+        writes=table.take("writes", str, "allow", rule.one_of(*WRITES)),
         rewrite_body=_rewrite_body(table),
         subscription=subscription.read(table),
         api=api_route.read(table, name),
@@ -70,10 +69,7 @@ def _hosts(table: Table, name: str) -> tuple[str, ...]:
 
 
 def _port(table: Table) -> int | None:
-    port = table.take(
-        "port", int, 0, lambda port: "" if 0 < port <= LAST_PORT else f"{port} is not a port (1 to 65535)"
-    )
-    return port or None
+    return table.take("port", int, 0, rule.port()) or None
 
 
 def _remote(table: Table, name: str, remote_domain: str) -> str | None:
@@ -104,16 +100,8 @@ def _ready(table: Table) -> Ready:
     return Ready()
 
 
-def _positive(value: float) -> str:
-    return "" if value > 0 else f"{value:g} s is not a time to wait"
-
-
 def _signal(value: str) -> str:
     return "" if value in signal.Signals.__members__ else f'"{value}" is not a signal'
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    return lambda value: "" if value in words else f'"{value}" is not one of {", ".join(words)}'
 
 
 def _idle(table: Table) -> float:

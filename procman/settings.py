@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from procman import authorizer_settings, event_settings, identity
+from procman import authorizer_settings, event_settings, identity, rule
 from procman.authorizer_settings import AuthorizerSettings
 from procman.event_settings import EventSettings
 from procman.identity import Identity
-from procman.service import LAST_PORT
 from procman.table import Table
 
 FILES = ("stores.toml", "stores.local.toml")
@@ -159,9 +158,9 @@ def read(table: Table, root: Path) -> Settings:
         https=_port(gateway, "https"),
         redirect_to_https=gateway.take("redirect_to_https", bool, False),
         dns=_port(dns, "port"),
-        proxy=environment.take("proxy", str, "auto", _proxy),
-        shell=environment.take("shell", str, "auto", _shell),
-        shell_timeout=environment.take("shell_timeout", float, 20.0, _positive),
+        proxy=environment.take("proxy", str, "auto", rule.one_of("auto", "always", "never")),
+        shell=environment.take("shell", str, "auto", rule.one_of("auto", "never")),
+        shell_timeout=environment.take("shell_timeout", float, 20.0, rule.patience),
         remote=Remote(
             domain=remote.take("domain", str, "remote.example.com", _remote_domain),
             connect_to=_connect_to(remote),
@@ -188,10 +187,6 @@ def _remote_domain(value: str) -> str:
     return _domain(value) if value else ""
 
 
-def _proxy(value: str) -> str:
-    return "" if value in {"auto", "always", "never"} else f'"{value}" is not one of auto, always, never'
-
-
 def _proxy_url(value: str) -> str:
     return "" if not value or _PROXY.fullmatch(value) else f'"{value}" is not http://HOST:PORT'
 
@@ -210,16 +205,8 @@ def _headers(table: Table) -> dict[str, str]:
     return found
 
 
-def _shell(value: str) -> str:
-    return "" if value in {"auto", "never"} else f'"{value}" is not one of auto, never'
-
-
-def _positive(value: float) -> str:
-    return "" if value > 0 else f"{value:g} s is not a time to wait"
-
-
 def _port(table: Table, key: str) -> int | None:
-    port = table.take(key, int, -1, lambda port: "" if 0 <= port <= LAST_PORT else f"{port} is not a port (0 to 65535)")
+    port = table.take(key, int, -1, rule.port(least=0))
     return None if port < 0 else port
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from procman import rule
 from procman.table import Table
 
 MODES = ("binary", "structured")
@@ -71,14 +72,14 @@ def read(table: Table) -> Subscription | None:
         types=types,
         deliver=deliver,
         filters=_filters(inner),
-        mode=inner.take("mode", str, "binary", lambda value: _one_of(value, MODES)),
-        order=inner.take("order", str, "key", lambda value: _one_of(value, ORDERS)),
-        concurrency=inner.take("concurrency", int, 4, _side_by_side),
-        timeout=inner.take("timeout", float, 30.0, _positive),
-        retries=inner.take("retries", int, 10, lambda value: "" if 0 <= value <= 1000 else "0 to 1000"),  # noqa: PLR2004
-        backoff=inner.take("backoff", float, 1.0, _positive),
-        start=inner.take("start", str, unsaid, lambda value: _one_of(value, STARTS)),
-        begin=inner.take("begin", str, "now", lambda value: _one_of(value, FROMS)),
+        mode=inner.take("mode", str, "binary", rule.one_of(*MODES)),
+        order=inner.take("order", str, "key", rule.one_of(*ORDERS)),
+        concurrency=inner.take("concurrency", int, 4, rule.within(1, MOST_SIDE_BY_SIDE)),
+        timeout=inner.take("timeout", float, 30.0, rule.patience),
+        retries=inner.take("retries", int, 10, rule.within(0, 1000)),
+        backoff=inner.take("backoff", float, 1.0, rule.patience),
+        start=inner.take("start", str, unsaid, rule.one_of(*STARTS)),
+        begin=inner.take("begin", str, "now", rule.one_of(*FROMS)),
         sign=inner.take("sign", str, "", _variable),
         validate=inner.take("validate", bool, False),
     )
@@ -124,20 +125,8 @@ def _filter_problem(value: Any) -> str:
     return _filter_problem(inner) if kind == "not" else f'"{kind}" is not a kind of filter'
 
 
-def _one_of(value: str, known: tuple[str, ...]) -> str:
-    return "" if value in known else f'"{value}" is not one of {", ".join(known)}'
-
-
 def _path(value: str) -> str:
     return "" if re.fullmatch(r"/[!-~]*", value) else f'"{value}" is not a path like /events'
-
-
-def _side_by_side(value: int) -> str:
-    return "" if 1 <= value <= MOST_SIDE_BY_SIDE else f"1 to {MOST_SIDE_BY_SIDE}"
-
-
-def _positive(value: float) -> str:
-    return "" if value > 0 else f"{value:g} s is not a time to wait"
 
 
 def _variable(value: str) -> str:

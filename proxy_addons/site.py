@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from procman.service import LAST_PORT
+from procman.rule import LAST_PORT
 
 #: The ports that a URL leaves out.
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
