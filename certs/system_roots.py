@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 #: Where no compiled-in path of OpenSSL helps: Python builds that bring their own OpenSSL point into their own folder.
@@ -100,7 +101,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[Callable[[], Certificates]]:
         yield _keychains
     yield _openssl_file
     for file in _KNOWN_FILES:
-        yield lambda file=file: read(Path(file))  # type: ignore[misc]  # mypy does not see through the default
+        yield partial(read, Path(file))
     own_folder = environ.get("SSL_CERT_DIR")
     if own_folder:
         yield lambda: _merge(read(Path(part)) for part in own_folder.split(":"))

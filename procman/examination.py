@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 from procman import ports
 from procman.roster import Roster
@@ -62,10 +63,19 @@ def listening(mains: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _listens(connection: object) -> bool:
-    return getattr(connection, "status", "") == "LISTEN" and bool(getattr(connection, "laddr", None))
+class _Connection(Protocol):
+    """As psutil tells of one; its `laddr` is empty where it has no address."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def laddr(self) -> Any: ...
 
 
-def _address(connection: object) -> str:
-    host, port, *_ = connection.laddr  # type: ignore[attr-defined]
+def _listens(connection: _Connection) -> bool:
+    return connection.status == "LISTEN" and bool(connection.laddr)
+
+
+def _address(connection: _Connection) -> str:
+    host, port, *_ = connection.laddr
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

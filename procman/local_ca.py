@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from certs import bundle
+from certs.folder import CaFolder
 from procman import proc
 from procman.errors import StoresError
 
@@ -18,9 +20,6 @@ async def ensure(folder: Path, domain: str, environ: Mapping[str, str]) -> tuple
 
     Raises `StoresError` where there can be none.
     """
-    from certs import bundle  # noqa: PLC0415 (a room of its own; only here)
-    from certs.folder import CaFolder  # noqa: PLC0415
-
     command: list[str | Path] = [
         sys.executable,
         "-P",

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from procman import system_file, system_record
@@ -92,12 +93,12 @@ class Changes:
                 failed.append(str(error))
 
         for command in applied.part.before_undo:
-            attempt(lambda command=command: run(command))  # type: ignore[misc]  # mypy does not see through the default
+            attempt(partial(run, command))
         for file in reversed(applied.part.files):
             lacked = file.path in applied.no_newline
-            attempt(lambda file=file, lacked=lacked: _removed(file, lacked))  # type: ignore[misc]  # the same
+            attempt(partial(_removed, file, lacked))
         for command in applied.part.after_undo:
-            attempt(lambda command=command: run(command))  # type: ignore[misc]  # the same
+            attempt(partial(run, command))
         for folder in applied.folders:
             with contextlib.suppress(OSError):  # not empty: others use it now
                 Path(folder).rmdir()

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from procman import proc
 from procman.seen import Seen
@@ -126,7 +127,7 @@ async def _gone(members: dict[int, int], deadline: float, hurry: asyncio.Event) 
         if not left:
             all_gone.set()
 
-    watches = [proc.on_exit(loop, pid, start, lambda pid=pid: ended(pid)) for pid, start in members.items()]  # type: ignore[misc]
+    watches = [proc.on_exit(loop, pid, start, partial(ended, pid)) for pid, start in members.items()]
     waits = [asyncio.ensure_future(all_gone.wait()), asyncio.ensure_future(hurry.wait())]
     try:
         await asyncio.wait(waits, timeout=max(0.0, deadline - loop.time()), return_when=asyncio.FIRST_COMPLETED)

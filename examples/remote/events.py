@@ -58,9 +58,13 @@ class Events:
             return self._broker
 
     def _begin(self) -> Broker:
-        try:  # 150 ms and 5 MB, only here
-            from procman.errors import StoresError  # noqa: PLC0415
-            from proxy_addons.events.broker import Broker, Limits, Surroundings  # noqa: PLC0415
+        try:
+            from procman.errors import StoresError  # noqa: PLC0415 - this Python may not have it
+            from proxy_addons.events.broker import (  # noqa: PLC0415 - 150 ms and 5 MB, only where events are asked for
+                Broker,
+                Limits,
+                Surroundings,
+            )
         except ImportError as error:
             why = f"The broker is part of stores, which this Python does not have ({error}): make dev"
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, why) from error

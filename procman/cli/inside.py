@@ -73,7 +73,7 @@ def _told(place: Place, workspace: Workspace, service: Service, process: Process
 def _ca(place: Place) -> dict[str, str]:
     """The variables that name the local CA, where it has been made already."""
     from certs import bundle  # noqa: PLC0415 (a room of its own; only here)
-    from certs.folder import CaFolder  # noqa: PLC0415
+    from certs.folder import CaFolder  # noqa: PLC0415 (the same)
 
     folder = CaFolder(place.paths.ca(place.workspace().settings.domain))
     file = folder.path / "bundle.pem"

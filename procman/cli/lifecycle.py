@@ -38,8 +38,9 @@ def run(targets: Targets = None) -> None:
         _join(place, targets or [])
         return
     arguments = ["--workspace", str(place.root), *(targets or [])]
+    command = [sys.executable, "-P", "-m", "procman", *arguments]
     # becomes the supervisor: typer and the rest of this room leave the memory
-    os.execve(sys.executable, [sys.executable, "-P", "-m", "procman", *arguments], dict(place.environ))  # noqa: S606
+    os.execve(sys.executable, command, dict(place.environ))  # noqa: S606 (no shell is wanted: this very interpreter)
 
 
 def _check(place: Place, targets: Sequence[str]) -> None:
