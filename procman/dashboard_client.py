@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from procman import client, dashboard_token
+from procman import client, dashboard_token, event_stream
 from procman.errors import StoresError
 from procman.paths import Paths
 from procman.roster import GATEWAY
@@ -57,13 +57,8 @@ class DashboardClient:
         with self._asked("GET", "/stream", query) as answer:
             if answer.status != http.HTTPStatus.OK:
                 _told(answer.status, answer.read())
-            event = ""
-            for line in answer:
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                if name == "event":
-                    event = value
-                elif name == "data":
-                    yield event, json.loads(value)
+            for message in event_stream.read(answer):
+                yield message.event, json.loads(message.data)
 
     @contextmanager
     def _asked(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from procman import client
+from procman import client, event_stream
 from procman.errors import StoresError
 from procman.paths import Paths
 
@@ -48,18 +48,13 @@ class EventClient:
     def follow(self, query: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
         """Place and event, as they come, for ever."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        place = 0
         try:
             connection.request("GET", _target("/v1/events", query), headers={"Accept": "text/event-stream"})
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.OK:
                 _read(answer, answer.read())
-            for line in answer:
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                if name == "id":
-                    place = int(value)
-                elif name == "data":
-                    yield place, json.loads(value)
+            for message in event_stream.read(answer):
+                yield int(message.id or 0), json.loads(message.data)
         except (OSError, http.client.HTTPException) as error:
             raise StoresError(f"The event broker has gone: {error}", "See what runs: stores status") from error
         finally:

@@ -77,19 +77,6 @@ class Overview:
         return {"cpu": cpu, "memory": memory}
 
 
-def mains(snapshot: Snapshot) -> dict[str, int]:
-    """The main process of everything that runs here."""
-    found = {
-        f"{service.name}.{process.name}": process.pid
-        for service in snapshot.services
-        for process in service.processes
-        if process.pid
-    }
-    if snapshot.gateway.pid:
-        found["gateway"] = snapshot.gateway.pid
-    return {**found, "stores": snapshot.pid} if snapshot.pid else found
-
-
 def setups(workspace: Workspace, paths: Paths) -> dict[str, Setup]:
     """How each service's folder stands."""
     records = SetupRecords(paths.state / "setup.json")
@@ -102,7 +89,7 @@ def due(workspace: Workspace, paths: Paths, snapshot: Snapshot) -> frozenset[str
         started = json.loads(paths.ledger.read_bytes())["processes"]
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()
-    running = mains(snapshot)
+    running = snapshot.mains()
     found = set()
     for service, process in workspace.processes([]):
         name = plans.name_of(service, process)

@@ -5,38 +5,16 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "darwin":
-    from procman.proc_macos import (
-        adopt_orphans,
-        boot_id,
-        environ,
-        everyone,
-        free_memory,
-        look,
-        on_exit,
-        open_descriptors,
-        send,
-    )
+    from procman import proc_macos as system
 else:
-    from procman.proc_linux import (
-        adopt_orphans,
-        boot_id,
-        environ,
-        everyone,
-        free_memory,
-        look,
-        on_exit,
-        open_descriptors,
-        send,
-    )
+    from procman import proc_linux as system
 
-__all__ = [
-    "adopt_orphans",
-    "boot_id",
-    "environ",
-    "everyone",
-    "free_memory",
-    "look",
-    "on_exit",
-    "open_descriptors",
-    "send",
-]
+adopt_orphans = system.adopt_orphans
+boot_id = system.boot_id
+environ = system.environ
+everyone = system.everyone
+free_memory = system.free_memory
+look = system.look
+on_exit = system.on_exit
+open_descriptors = system.open_descriptors
+send = system.send

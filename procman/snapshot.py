@@ -149,6 +149,18 @@ class Snapshot:
         """The service of that name, if it is registered."""
         return next((service for service in self.services if service.name == name), None)
 
+    def mains(self) -> dict[str, int]:
+        """The main process of everything that runs here, by name; the supervisor's is ``stores``."""
+        found = {
+            f"{service.name}.{process.name}": process.pid
+            for service in self.services
+            for process in service.processes
+            if process.pid
+        }
+        if self.gateway.pid:
+            found["gateway"] = self.gateway.pid
+        return {**found, "stores": self.pid} if self.pid else found
+
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return dataclasses.asdict(self)

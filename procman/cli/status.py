@@ -114,7 +114,7 @@ class View:
         chosen = tuple(service for service in now.services if self._all or service.name in self._names)
         if before:
             return Overview(now, chosen, before.costs, before.setups, before.due, before.events)
-        costs = self._meter.measure(overview.mains(now))
+        costs = self._meter.measure(now.mains())
         paths = self.place.paths
         setups, due = overview.setups(self.workspace, paths), overview.due(self.workspace, paths, now)
         return Overview(now, chosen, costs, setups, due, broker_health.look(now) if self._all else None)

@@ -10,7 +10,6 @@ import sys
 import time
 from typing import Any, Final
 
-from procman.snapshot import Snapshot
 from proxy_addons.dashboard.latest import Latest
 from proxy_addons.dashboard.message import Request
 from proxy_addons.dashboard.stream import Say
@@ -70,24 +69,9 @@ class Metrics:
         told = None
         while True:
             view = self._current.view
-            mains = _mains(view.snapshot)
+            mains = view.snapshot.mains()
             if mains != told:
                 stdin.write(json.dumps(mains).encode() + b"\n")
                 told = mains
             if view is self._current.view:
                 await self._current.next()
-
-
-def _mains(snapshot: Snapshot) -> dict[str, int]:
-    """The main process of everything that runs here, as `stores status` has it."""
-    found = {
-        f"{service.name}.{process.name}": process.pid
-        for service in snapshot.services
-        for process in service.processes
-        if process.pid
-    }
-    if snapshot.gateway.pid:
-        found["gateway"] = snapshot.gateway.pid
-    if snapshot.pid:
-        found["stores"] = snapshot.pid
-    return found
