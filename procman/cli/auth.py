@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from procman import span
 from procman.cli import render
 from procman.cli.arguments import Json
 from procman.cli.caller import simulate
-from procman.cli.help import Verbs, option, shown
+from procman.cli.help import group, option
 from procman.cli.identities import complete, find
 from procman.cli.place import here
 from procman.errors import StoresError
@@ -112,14 +111,4 @@ def rotate(as_json: Json = False) -> None:
         sys.stdout.write("Tokens are signed with these from now on; those of the old keys count until they are over.\n")
 
 
-app = typer.Typer(
-    name="auth",
-    cls=Verbs,
-    help=_HELP,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_VERBS: tuple[Callable[..., None], ...] = (simulate, rotate)
-for _verb in _VERBS:
-    app.command(name=_verb.__name__, help=shown(_verb))(_verb)
+app = group("auth", _HELP, simulate, rotate)

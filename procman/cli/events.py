@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from procman.cli import events_show, events_steer
 from procman.cli.arguments import Json
 from procman.cli.events_send import send
-from procman.cli.help import Verbs, option, shown
+from procman.cli.help import group, option
 from procman.cli.place import here
 from procman.errors import StoresError
 from procman.event_client import EventClient
@@ -82,14 +81,4 @@ def show(
     sys.stdout.write(json.dumps(page["events"][0], indent=2, ensure_ascii=False) + "\n")
 
 
-app = typer.Typer(
-    name="events",
-    cls=Verbs,
-    help=_HELP,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-_VERBS: tuple[Callable[..., None], ...] = (tail, send, show, *events_steer.VERBS)
-for _verb in _VERBS:
-    app.command(name=_verb.__name__, help=shown(_verb))(_verb)
+app = group("events", _HELP, tail, send, show, *events_steer.VERBS)

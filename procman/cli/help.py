@@ -39,3 +39,18 @@ class Verbs(TyperGroup):
         for panel, rows in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)
+
+
+def group(name: str, text: str, *verbs: Callable[..., None]) -> typer.Typer:
+    """``stores NAME VERB``: the verbs are called as their functions are, and told as their docstrings say."""
+    app = typer.Typer(
+        name=name,
+        cls=Verbs,
+        help=text,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verb in verbs:
+        app.command(name=verb.__name__, help=shown(verb))(verb)
+    return app
