@@ -23,11 +23,16 @@ SHARED = Path(__file__).parent / "static"
 class App:
     """The routes of one service, as a table: (method, path, function). `{name}` in a path is an argument.
 
-    `only_programs`: errors are problem documents, never pages.
+    `only_programs`: errors are problem documents, never pages. `close` is called when the service ends.
     """
 
     def __init__(
-        self, pages: Pages, routes: Iterable[tuple[str, str, Handler]], *, only_programs: bool = False
+        self,
+        pages: Pages,
+        routes: Iterable[tuple[str, str, Handler]],
+        *,
+        only_programs: bool = False,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
         self._only_programs = only_programs
         self.name = pages.name
@@ -35,7 +40,7 @@ class App:
         self._static = (pages.folder / "static", SHARED)
         own = [("GET", "/healthz", lambda _: json_response({"status": "ok"})), ("GET", "/static/{file}", self.static)]
         self._routes = [(method, _compile(path), handler) for method, path, handler in (*routes, *own)]
-        self.on_close: list[Callable[[], None]] = []
+        self.close = close
 
     def __call__(self, request: Request) -> Response:
         try:
@@ -48,10 +53,6 @@ class App:
             return self._failed(
                 request, HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke. The log says what.")
             )
-
-    def close(self) -> None:
-        for close in self.on_close:
-            close()
 
     @staticmethod
     def _refuse_other_sites(request: Request) -> None:

@@ -26,7 +26,7 @@ SHOWN_ORDERS = 5
 def create(settings: Settings) -> App:
     pages = Pages(settings)
     web = Web(settings, pages, Shop(settings.data_dir))
-    app = App(
+    return App(
         pages,
         [
             ("GET", "/", web.front),
@@ -39,9 +39,8 @@ def create(settings: Settings) -> App:
             ("GET", "/api/buyer", web.buyer),
             *web.visitors.routes(),
         ],
+        close=web.channel.close,
     )
-    app.on_close.append(web.channel.close)
-    return app
 
 
 class Web:

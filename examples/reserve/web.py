@@ -24,7 +24,7 @@ MAX_NAME = 60
 def create(settings: Settings) -> App:
     pages = Pages(settings)
     web = Web(settings, pages, Calendar(settings.data_dir))
-    app = App(
+    return App(
         pages,
         [
             ("GET", "/", web.week),
@@ -37,9 +37,8 @@ def create(settings: Settings) -> App:
             ("DELETE", "/api/bookings/{booking}", web.cancel_by_api),
             ("POST", "/events", web.hear),
         ],
+        close=web.live.close,
     )
-    app.on_close.append(web.live.close)
-    return app
 
 
 class Web:
