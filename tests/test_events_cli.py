@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from workbench import Site, wait_until
@@ -102,11 +103,70 @@ def test_pause_seek_replay_resume(system: Site) -> None:
     assert "idle" in system.ok("events", "drain", "desk")
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "drain", "replay"])
-def test_an_unknown_name_is_exit_4_with_the_known_ones(system: Site, verb: str) -> None:
-    done = system.stores("events", verb, "dexk")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("pause", "dexk"), ("resume", "dexk"), ("drain", "dexk"), ("replay", "dexk"), ("seek", "dexk", "last")),
+        *(("dead", "dexk"), ("dead", "dexk", "--drop"), ("retry", "--all", "dexk"), ("pause", "no such name")),
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_name_is_exit_4_with_the_known_ones(system: Site, words: tuple[str, ...]) -> None:
+    done = system.stores("events", *words)
     assert done.returncode == 4
-    assert "desk" in done.stderr
+    assert "There is: desk" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("tail", "-n", "-1"), 2, "--lines"),
+        (("send", "com.example.a", "-a", "partitionkey"), 2, "-a partitionkey=tokyo"),
+        (("send", "com.example.a", "-a", "my_key=1"), 2, "my_key"),
+        (("send", "com.example.a", "-d", "text"), 2, "A text needs its quotes"),
+        (("send", "com.example.a", "-d", "@nowhere.json"), 2, "-d @order.json"),
+        (("send",), 2, "TYPE"),
+        (("show", "999999"), 4, "stores events tail"),
+        (("show", "one"), 2, "[SEQ]"),
+        (("dead", "--drop"), 2, "stores events dead NAME --drop"),
+        (("retry",), 2, "stores events retry 3 4"),
+        (("retry", "1", "--all", "desk"), 2, "stores events retry 3 4"),
+        (("retry", "999999"), 4, "There is no dead letter 999999"),
+        (("seek", "desk", "yesterday"), 2, "a place (17), a time"),
+        (("seek", "desk"), 2, "PLACE"),
+        (("replay", "desk", "--from", "noon"), 2, "a place (17), a time"),
+        (("drain", "desk", "--timeout", "-1"), 2, "--timeout"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_input_is_told_what_to_type(system: Site, words: tuple[str, ...], code: int, told: str) -> None:
+    done = system.stores("events", *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+
+
+def test_every_verb_has_an_answer_for_programs(system: Site) -> None:
+    def told(*words: str) -> Any:
+        return json.loads(system.ok("events", *words, "--json"))
+
+    sent = told("send", "com.example.json", "--subject", "bad")
+    assert (sent["accepted"], sent["duplicates"]) == (1, 0)
+    assert told("drain", "desk")["waiting"] == 0
+    (line,) = system.ok("events", "tail", "-n", "1", "--json").splitlines()
+    assert json.loads(line)["event"]["type"] == "com.example.json"
+    assert told("show", str(sent["seq"]))["event"]["subject"] == "bad"
+    (letter,) = told("dead", "desk")
+    assert told("retry", str(letter["number"])) == {"retried": 1}
+    told("drain", "desk")
+    assert told("dead", "desk", "--drop") == {"dropped": 1}
+    assert told("pause", "desk")["state"] == "paused"
+    assert told("seek", "desk", "last")["waiting"] == 0
+    assert told("replay", "desk", "--from", "0", "--to", "1")["replayed"] in {0, 1}
+    assert told("resume", "desk")["state"] in {"delivering", "idle", "retrying"}
+    shown = told("show")
+    assert (shown["status"], shown["engine"], shown["remote"]) == ("ok", "sqlite", None)
+    assert shown["where"].endswith("events.sqlite3")
+    assert [one["name"] for one in shown["subscriptions"]] == ["desk"]
 
 
 @pytest.mark.parametrize(

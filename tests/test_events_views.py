@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from events_world import Client, Receiver, headers_of, running, structured, subscriber, until
 
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -59,10 +58,83 @@ async def test_a_question_can_wait_for_the_next_event(tmp_path: Path) -> None:
         assert (await page(client, "after=1&wait=0.05"))["events"] == []
 
 
-@pytest.mark.parametrize("query", ["after=x", "limit=x", "wait=-1", "wait=nan"])
-async def test_a_wrong_question_is_400(tmp_path: Path, query: str) -> None:
-    async with running(tmp_path / "e") as (_, client):
-        assert (await client.call("GET", f"/v1/events?{query}")).status == 400
+async def test_a_wrong_question_is_400_and_names_what_is_wrong(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await broker.subscriptions.follow([subscriber("shop")])
+        for method, path, named in (
+            ("GET", "/v1/events?after=x", "after"),
+            ("GET", "/v1/events?limit=x", "limit"),
+            ("GET", "/v1/events?wait=-1", "wait"),
+            ("GET", "/v1/events?wait=nan", "wait"),
+            ("GET", "/v1/deadletters?limit=many", "limit"),
+            ("POST", "/v1/deadletters/retry", "?number=1,2"),
+            ("POST", "/v1/deadletters/retry?number=1,x", "?number=1,2"),
+            ("POST", "/v1/deadletters/drop?number=x", "?number=1,2"),
+            ("POST", "/v1/subscriptions/shop/drain?wait=nan", "wait"),
+            ("POST", "/v1/subscriptions/shop/seek", "a place (17)"),
+            ("POST", "/v1/subscriptions/shop/replay?from=noon", "a place (17)"),
+        ):
+            answer = await client.call(method, path)
+            assert (answer.status, named in answer.json["detail"]) == (400, True), path
+        sse = {"Accept": "text/event-stream", "Last-Event-ID": "x"}
+        assert (await client.call("GET", "/v1/events", None, sse)).status == 400
+
+
+async def test_every_endpoint_says_which_methods_it_takes_and_who_may_use_it(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await broker.subscriptions.follow([subscriber("shop")])
+        steering = [f"/v1/subscriptions/shop/{verb}" for verb in ("pause", "resume", "seek", "replay", "drain")]
+        posted = [*steering, "/v1/deadletters/retry", "/v1/deadletters/drop"]
+        read = ["/v1/subscriptions", "/v1/subscriptions/shop", "/v1/deadletters", "/healthz", "/metrics"]
+        for path in (*posted, *read, "/v1/events"):
+            allowed = "GET, HEAD, POST" if path == "/v1/events" else "POST" if path in posted else "GET, HEAD"
+            answer = await client.call("PUT", path)
+            assert (answer.status, answer.headers["Allow"]) == (405, allowed), path
+            rebound = await client.call("POST" if path in posted else "GET", path, None, {"Host": "evil.example.net"})
+            assert rebound.status == 421, path
+        for path in (*posted, "/v1/events"):
+            foreign = await client.call("POST", path, None, {"Origin": "https://evil.example.net"})
+            assert foreign.status == 403, path
+        for path in (*read, "/v1/events"):
+            answer = await client.call("HEAD", path)
+            assert (answer.status, answer.body) == (200, b""), path
+
+
+async def test_subscriptions_and_dead_letters_are_told_by_name(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda got: 400) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(), subscriber("desk")])
+            await client.publish("refused", id="r")
+            await broker.subscriptions.lanes["shop"].drained()
+            told = (await client.call("GET", "/v1/subscriptions")).json["subscriptions"]
+            assert [(one["name"], one["state"], one["dead"]) for one in told] == [
+                ("desk", "waiting", 0),
+                ("shop", "idle", 1),
+            ]
+            assert (await client.call("GET", "/v1/subscriptions/desk")).json == told[0]
+            assert told[0]["problem"] == "it does not run"
+            (letter,) = (await client.call("GET", "/v1/deadletters?subscription=shop")).json["deadletters"]
+            assert (letter["event"]["id"], letter["status"], letter["attempts"]) == ("r", 400, 1)
+            assert (await client.call("GET", "/v1/deadletters?subscription=desk")).json["deadletters"] == []
+            answer = await client.call("GET", "/v1/deadletters?subscription=dexk")
+            assert (answer.status, "desk, shop" in answer.json["detail"]) == (404, True)
+            assert (await client.call("POST", "/v1/deadletters/retry?subscription=dexk")).status == 404
+
+
+async def test_health_says_what_is_wrong_and_what_to_type(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        health = (await client.call("GET", "/healthz")).json
+        assert (health["status"], health["engine"], health["where"]) == ("ok", "sqlite", str(tmp_path / "e"))
+        assert (health["waiting"], health["problems"], health["hints"], health["remote"]) == (0, {}, {}, None)
+        with Receiver(lambda got: 410) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(), subscriber("desk")])
+            await client.publish("the last one")
+            await until(lambda: broker.subscriptions.lanes["shop"].standing.ended, "it ends")
+        health = (await client.call("GET", "/healthz?facts=no")).json
+        assert (health["status"], health["waiting"]) == ("degraded", 1)
+        assert "410" in health["problems"]["shop"]
+        assert health["hints"] == {"shop": "stores events resume shop"}
+        assert "bytes" not in health
 
 
 async def stream(client: Client, count: int, headers: str = "") -> list[tuple[int, Any]]:

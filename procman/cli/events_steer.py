@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -120,7 +121,9 @@ def drain(
 
 
 def _steer(name: str, verb: str, query: dict[str, Any], *, as_json: bool, patience: float = 30.0) -> None:
-    told = EventClient(here().paths).ask("POST", f"/v1/subscriptions/{name}/{verb}", query, patience=patience)
+    told = EventClient(here().paths).ask(
+        "POST", f"/v1/subscriptions/{quote(name, safe='')}/{verb}", query, patience=patience
+    )
     replayed = f"{told['replayed']} replayed, " if "replayed" in told else ""
     events_show.done(told, f"{name}: {replayed}{told['state']}, {told['waiting']} waiting", as_json=as_json)
 

@@ -10,6 +10,7 @@ from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.log import Stored
 from proxy_addons.events.matching import typed
 from proxy_addons.events.publishing import BROKER_HEADER
+from proxy_addons.events.question import number
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.tail import Tail
 
@@ -40,8 +41,8 @@ class Reading:
             last = request.header(b"last-event-id") or request.query.get("after", str(self._tail.last))
             return Response(200, stream=self._stream(self._place(last), accepts), headers=_STREAM | self._log)
         after = self._place(request.query.get("after", "0"))
-        limit = int(_number(request, "limit", _PAGE, _LARGEST_PAGE))
-        wait = _number(request, "wait", 0.0, _LONGEST_WAIT)
+        limit = int(number(request, "limit", _PAGE, _LARGEST_PAGE))
+        wait = number(request, "wait", 0.0, _LONGEST_WAIT)
         events, after = await self._page(after, limit, accepts)
         ends = asyncio.get_running_loop().time() + wait
         while not events and not self._tail.closed and (left := ends - asyncio.get_running_loop().time()) > 0:
@@ -97,16 +98,3 @@ _STREAM = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 def _line(text: bytes) -> bytes:
     """JSON on one line: a stream's data ends with the line, and what was sent may have line ends between members."""
     return text.replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _number(request: Request, name: str, default: float, largest: float) -> float:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise RefusalError(400, f'{name}: "{text}" is not a number from 0 on')
-    return min(value, largest)

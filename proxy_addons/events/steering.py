@@ -13,6 +13,7 @@ from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.lane import Lane
 from proxy_addons.events.log import Log
 from proxy_addons.events.progress import DeadLetter, Item, Progress
+from proxy_addons.events.question import number
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.subscriptions import Subscriptions
 from proxy_addons.events.writer import StorageError
@@ -20,6 +21,8 @@ from proxy_addons.events.writer import StorageError
 #: Events of one replay: more of them is what `seek` is for.
 _MOST_REPLAYED = 10_000
 _LONGEST_WAIT = 300.0
+#: Dead letters of one question.
+_MOST_LETTERS = 1000
 
 
 class Steering:
@@ -76,12 +79,9 @@ class Steering:
     async def drain(self, request: Request, name: str) -> Response:
         """Waits until nothing waits for it, at most ``?wait=`` seconds; 504 if something still does."""
         lane = self._lane(name)
+        seconds = number(request, "wait", 30.0, _LONGEST_WAIT)
         try:
-            seconds = float(request.query.get("wait", "30"))
-        except ValueError:
-            raise RefusalError(400, "wait: not a number") from None
-        try:
-            async with asyncio.timeout(min(seconds, _LONGEST_WAIT)):
+            async with asyncio.timeout(seconds):
                 await lane.drained()
         except TimeoutError:
             raise RefusalError(504, f"{lane.waiting} events still wait for {name} ({lane.state})") from None
@@ -107,9 +107,10 @@ class Steering:
 
     async def dead(self, request: Request) -> Response:
         """The dead letters, of ``?subscription=``, the oldest first."""
-        limit = request.query.get("limit", "100")
-        count = int(limit) if limit.isdecimal() else 100
-        letters = await self._progress.dead(request.query.get("subscription"), limit=min(count, 1000))
+        name = request.query.get("subscription")
+        letters = await self._progress.dead(name, limit=int(number(request, "limit", 100, _MOST_LETTERS)))
+        if name and not letters:
+            self._lane(name)  # of somebody who is not there: said, rather than "none"
         return answer({"deadletters": list(map(_letter, letters))})
 
     async def retry(self, request: Request) -> Response:
@@ -130,11 +131,14 @@ class Steering:
 
     async def _chosen(self, request: Request) -> list[DeadLetter]:
         text = request.query.get("number", "")
-        numbers = [int(part) for part in text.split(",") if part.isdecimal()]
         name = request.query.get("subscription")
-        if not numbers and not name:
+        parts = [part for part in text.split(",") if part]
+        if not all(map(str.isdecimal, parts)) or not (parts or name):
             raise RefusalError(400, "Say which: ?number=1,2 or ?subscription=NAME")
-        letters = await self._progress.dead(name, numbers, limit=1000)
+        numbers = list(map(int, parts))
+        letters = await self._progress.dead(name, numbers, limit=_MOST_LETTERS)
+        if name and not letters:
+            self._lane(name)
         missing = set(numbers) - {letter.number for letter in letters}
         if missing:
             raise RefusalError(404, f"There is no dead letter {min(missing)}")
