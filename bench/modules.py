@@ -170,7 +170,8 @@ def row(name: str, found: dict[str, list[Load]]) -> str:
     for peer in ("Caddy", "straight"):
         ratios = [one.milliseconds / other.milliseconds for one, other in zip(ours, found[peer], strict=True)]
         ratio = statistics.median(ratios)
-        met = "" if round(ratio, 2) <= MOST.get((name, peer), ratio) else f", wanted {MOST[name, peer]:g}"
+        most = MOST.get((name, peer))
+        met = "" if most is None or round(ratio, 2) <= most else f", wanted {most:g}"
         cells.append(f"**{ratio:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){met}")
     cells.append(", ".join(f"{peer} {loads[0].protocol}" for peer, loads in found.items()))
     return f"| {' | '.join(cells)} |"
