@@ -261,8 +261,7 @@ async def test_a_killed_broker_has_lost_nothing_that_it_acknowledged(served: Wor
     async with served.running() as (broker, client):
         await client.publish(1, id="a")
         broker.log._known._fresh.clear()  # as if it were killed before it wrote what it knows
-        broker.log._known._timer.cancel()
-        broker.log._known._timer = None
+        broker.log._known._gathering.end()
     async with served.running() as (broker, client):
         assert broker.log.last == 1
         assert (await client.publish(1, id="a")).json == {"accepted": 1, "duplicates": 1, "seq": 1}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from proxy_addons.events.database import Database
+from proxy_addons.events.gathering import Gathering
 from proxy_addons.events.log import Stored
 from proxy_addons.events.writer import Writer
 
@@ -25,7 +26,7 @@ class Known:
         self._reader = database.connect(read_only=True)
         self._thread = ThreadPoolExecutor(1, "known events")
         self._fresh: dict[bytes, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._gathering = Gathering(_GATHERED, self.flush)
         #: The newest place that is known.
         self.last: int = database.writer.execute("SELECT coalesce(max(seq), 0) FROM known").fetchone()[0]
         row: tuple[str, str] = database.writer.execute("SELECT id, log FROM broker").fetchone()
@@ -66,14 +67,11 @@ class Known:
         for one in stored:
             self._fresh[one.event.identity] = one.seq
             self.last = one.seq
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHERED, self.flush)
+        self._gathering.begin()
 
     def flush(self) -> None:
         """Writes what was gathered."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._gathering.end()
         rows = list(self._fresh.items())
         if not rows:
             return

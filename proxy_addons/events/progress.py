@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from proxy_addons.events import json_format
 from proxy_addons.events.database import Database
 from proxy_addons.events.event import Event
+from proxy_addons.events.gathering import Gathering
 from proxy_addons.events.log import Stored
 from proxy_addons.events.trouble import Trouble
 from proxy_addons.events.writer import StorageError, Writer
@@ -73,7 +73,7 @@ class Progress:
         self._writer = writer
         self._trouble = Trouble(_log, "What subscribers have to be told again cannot be kept")
         self._moved: dict[str, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._gathering = Gathering(_GATHERED, self.flush)
         rows = database.writer.execute("SELECT name, cursor, paused, ended, definition, absent FROM subscriptions")
         self.standings = {row[0]: Standing(row[0], row[1], bool(row[2]), *row[3:]) for row in rows}
         columns = "subscription, seq, attempt, due, reason, event"
@@ -115,14 +115,11 @@ class Progress:
         """Everything up to `cursor` is done, or parked. Written soon."""
         standing.cursor = cursor
         self._moved[standing.name] = cursor
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHERED, self.flush)
+        self._gathering.begin()
 
     def flush(self) -> None:
         """Writes the places now."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._gathering.end()
         if self._moved:
             rows = [(cursor, name) for name, cursor in self._moved.items()]
             self._moved = {}

@@ -221,7 +221,12 @@ class SubscriptionRow {
     this.element = h(
       "tr",
       {},
-      h("th", { scope: "row" }, model.services.has(name) ? h("a", { href: `/services?name=${encodeURIComponent(name)}` }, name) : name),
+      // what goes to the remote is no service
+      h(
+        "th",
+        { scope: "row" },
+        name.includes(":") ? name : h("a", { href: `/services?name=${encodeURIComponent(name)}` }, name),
+      ),
       h("td", {}, this.state, this.problem),
       ...this.numbers.map(([, cell]) => cell),
       verbs,
