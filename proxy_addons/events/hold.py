@@ -24,7 +24,12 @@ class Hold:
     @property
     def on(self) -> bool:
         """Whether nothing is to be tried now."""
-        return self._until > time.monotonic()
+        return self.left > 0
+
+    @property
+    def left(self) -> float:
+        """Seconds until something may be tried."""
+        return max(0.0, self._until - time.monotonic())
 
     def take(self, least: float = 0.0) -> None:
         """It was tried in vain: the next try is due after a pause, and not before `least` seconds; ``inf``: never."""
@@ -41,7 +46,7 @@ class Hold:
     def arm(self) -> None:
         """Somebody would try, if the time had come."""
         if self._timer is None and self._until < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(self._until - time.monotonic(), self._passed)
+            self._timer = asyncio.get_running_loop().call_later(self.left, self._passed)
 
     def _passed(self) -> None:
         self._timer = None

@@ -150,7 +150,8 @@ class Lane:
         if self._closed.on:
             self._closed.arm()
             return
-        while len(self._tasks) < self.rules.concurrency and (found := self._window.queues.next()):
+        most = 1 if self.sender.problem else self.rules.concurrency  # whether it is over, one can find out
+        while len(self._tasks) < most and (found := self._window.queues.next()):
             task = asyncio.create_task(self._deliver(*found))
             self._tasks.add(task)
             task.add_done_callback(self._ended)

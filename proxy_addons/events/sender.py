@@ -82,6 +82,7 @@ class ServiceSender:
             self.problem = "nobody listens on its port"
             return Outcome(Verdict.WAIT, reason=self.problem)
         except TimeoutError:
+            self.problem = ""  # somebody listens
             return Outcome(Verdict.RETRY, reason=f"no answer within {self._wish.timeout:g} s")
         except OSError as error:
             # what was ended while it worked has not failed
