@@ -157,7 +157,7 @@ def measure(peers: list[Peer], questions: Questions, folder: Path) -> dict[str, 
 
 
 def median(results: list[Result], value: str) -> float:
-    return statistics.median(getattr(result, value) for result in results)
+    return statistics.median(float(getattr(result, value)) for result in results)
 
 
 def row(questions: Questions, results: dict[str, list[Result]]) -> tuple[str, float | None]:

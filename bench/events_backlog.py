@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 from dataclasses import dataclass, field
@@ -52,7 +53,7 @@ async def backlog(folder: Path, events: int) -> Backlog:
             found.empty = _mb(process)
             await _steer(front, "pause")
             for tenth in range(PARTS):
-                load = Load(part // _BATCH, lambda number, tenth=tenth: _batch(tenth * part + number * _BATCH))
+                load = Load(part // _BATCH, functools.partial(_batch, tenth * part))
                 found.published.append(part / await load.run(front, 4))
                 found.filled.append(_mb(process))
                 print(f"backlog: {(tenth + 1) * part:,} published", flush=True)
@@ -66,7 +67,9 @@ def _mb(process: psutil.Process) -> float:
     return process.memory_full_info().uss / 2**20
 
 
-def _batch(first: int) -> bytes:
+def _batch(first: int, number: int) -> bytes:
+    """The request with the batch of this number, counted from the event `first` on."""
+    first += number * _BATCH
     events = [
         {
             "specversion": "1.0",

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nats
 from nats.aio.msg import Msg
@@ -148,7 +149,8 @@ async def _hear_redis(url: str, stream: str, stack: contextlib.AsyncExitStack, h
     async def take() -> None:
         after = b"0"
         while True:
-            for _, entries in await client.xread({stream: after}, block=0) or []:
+            found: Any = await client.xread({stream: after}, block=0)  # its type also covers another protocol's answer
+            for _, entries in found or []:
                 for _, fields in entries:
                     heard(fields[b"e"])
                 after = entries[-1][0]

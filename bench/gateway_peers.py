@@ -166,7 +166,7 @@ def caddy(folder: Path, port: int, authority: Authority) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def gateway(folder: Path, port: int, authority: Authority, **told: object) -> Iterator[Peer]:
+def gateway(folder: Path, port: int, authority: Authority, **told: Any) -> Iterator[Peer]:
     """Ours, with its sockets inherited and a supervisor that tells it fifty services once, or what is `told`."""
     folder.mkdir()
     sockets = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(2)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
@@ -25,7 +24,7 @@ from remote.certificates import Files
 
 DOMAIN = "remote.example.com"
 BADGE = "remote environment"
-SERVICES = {"account": account.web, "organization": organization.web, "reserve": reserve.web}
+SERVICES = {"account": account.web.create, "organization": organization.web.create, "reserve": reserve.web.create}
 # What says where a request came from is the business of the edge: a client's own words about it are dropped.
 CLIENTS_WORDS = (
     *("X-User-Id", "X-User-Scopes"),
@@ -36,11 +35,11 @@ CLIENTS_WORDS = (
 def create_apps(data_dir: Path) -> dict[str, App]:
     """By service. Each has a data directory of its own, and asks the others here and not in the workspace."""
     apps: dict[str, App] = {}
-    for name, module in SERVICES.items():
-        folder = Path(module.__file__).parent
+    for name, create in SERVICES.items():
+        folder = Path(__file__).parents[1] / name
         own = data_dir / name
         own.mkdir(exist_ok=True)
-        apps[name] = module.create(Settings(name, folder, own, 0, Neighbours(name, apps), BADGE, ToldCallers()))
+        apps[name] = create(Settings(name, folder, own, 0, Neighbours(name, apps), BADGE, ToldCallers()))
     return apps
 
 
@@ -92,7 +91,11 @@ class RemoteServer(Server):
     ) -> None:
         self.apps = apps
         self._broker = broker
-        self.sites = {**apps, api_gateway.HOST: api_gateway.ApiGateway(apps), events.HOST: broker}
+        self.sites: dict[str, Callable[[Request], Response]] = {
+            **apps,
+            api_gateway.HOST: api_gateway.ApiGateway(apps),
+            events.HOST: broker,
+        }
         self._log = log.open("a", encoding="utf-8", buffering=1) if log else None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(files.leaf)
@@ -104,7 +107,7 @@ class RemoteServer(Server):
     def _no_app(_: Request) -> Response:
         raise NotImplementedError("RemoteHandler.respond finds the app")
 
-    def finish_request(self, request: socket.socket, client_address: Any) -> None:
+    def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: a slow handshake keeps nobody else waiting."""
         request.settimeout(10)
         with self._context.wrap_socket(request, server_side=True) as connection:
@@ -117,8 +120,9 @@ class RemoteServer(Server):
             self._log.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
     def close_apps(self) -> None:
-        for closing in (*self.apps.values(), self._broker):
-            closing.close()
+        for app in self.apps.values():
+            app.close()
+        self._broker.close()
 
 
 def _note_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> int | None:
@@ -128,7 +132,7 @@ def _note_name(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: s
     name = name.lower()
     if name != DOMAIN and not name.endswith(f".{DOMAIN}"):
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-    connection.asked_for = name
+    connection.asked_for = name  # type: ignore[union-attr]  # an attribute of our own, as `respond` reads it
     return None
 
 

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.message import HttpError, Request, Response, problem
 
 if TYPE_CHECKING:
     from proxy_addons.events.broker import Broker
 
+T = TypeVar("T")
 HOST = "events"
 PATIENCE = 5  # seconds for its end
 
@@ -77,7 +78,7 @@ class Events:
         except StoresError as error:  # a second environment on the same data, say
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, f"{error.message}. {error.hint}") from error
 
-    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
@@ -88,10 +89,10 @@ class Events:
 
 
 async def _answer(broker: Broker, request: Request, pieces: Any) -> Response:
-    from proxy_addons.events import http_server, refusal  # noqa: PLC0415 (the broker has loaded them)
+    from proxy_addons.events import http_message, refusal  # noqa: PLC0415 (the broker has loaded them)
 
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.items()]
-    asked = http_server.Request(request.method, request.path, request.query, headers, request.body)
+    asked = http_message.Request(request.method, request.path, request.query, headers, request.body)
     try:
         found = await broker.answer(asked)
     except refusal.RefusalError as error:

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from websockets.sync.client import connect
 from workbench import wait_until
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+
+
+class NavigatedError(Exception):
+    """The page that was asked gave way to another one before it could answer."""
 
 
 class Chromium:
@@ -69,6 +73,8 @@ class Chromium:
         while True:
             answer = json.loads(self._socket.recv(30))
             if answer.get("id") == number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise NavigatedError(method)
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
             self.events.append(answer)
@@ -115,7 +121,7 @@ class Tab:
         self.settle()
 
     def settle(self) -> None:
-        wait_until(lambda: self.run("document.readyState") == "complete", "the page is loaded")
+        wait_until(lambda: self._seen("document.readyState") == "complete", "the page is loaded")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
@@ -125,7 +131,12 @@ class Tab:
 
     def until(self, script: str) -> Any:
         """Waits for it, also while one page gives way to another, in which nothing is where it should be."""
-        return wait_until(lambda: self.run(f"(() => {{ try {{ return {script} }} catch {{}} }})()"), script)
+        return wait_until(lambda: self._seen(f"(() => {{ try {{ return {script} }} catch {{}} }})()"), script)
+
+    def _seen(self, script: str) -> Any:
+        """What the page of this moment says; none where it goes away while it is asked."""
+        with suppress(NavigatedError):
+            return self.run(script)
 
     @property
     def url(self) -> str:
