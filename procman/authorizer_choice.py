@@ -19,6 +19,7 @@ PLAYS = (
     *("unauthenticated", "deny", "error", "unavailable", "expired", "wrong-audience", "bad-signature"),
     *("delay", "missing-scope"),
 )
+_WITH_VALUE = {"delay": "delay=2s", "missing-scope": "missing-scope=org:read"}
 #: Seconds. Nobody waits longer for anything; and a forgotten hour would look like a fault.
 _LONGEST_DELAY = 60.0
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
@@ -42,7 +43,7 @@ class Play:
                 raise ValueError(f'"{value}" is longer than {_LONGEST_DELAY:g} s')
         elif kind == "missing-scope":
             if not _SCOPE.fullmatch(value):
-                raise ValueError(f'"{value}" is not a scope. For example: missing-scope=org:read')
+                raise ValueError(f'"{value}" is not a scope')
         elif equals:
             raise ValueError(f'"{kind}" takes no value')
         return cls(kind, value)
@@ -118,4 +119,10 @@ def exclusively(path: Path) -> Iterator[None]:
 
 
 def _shown(kind: str) -> str:
-    return {"delay": "delay=2s", "missing-scope": "missing-scope=SCOPE"}.get(kind, kind)
+    return _WITH_VALUE.get(kind, kind)
+
+
+def example_of(text: str) -> str:
+    """What can be played and comes nearest to `text`, which cannot."""
+    kind = text.strip().partition("=")[0]
+    return _shown(kind if kind in PLAYS else "deny")

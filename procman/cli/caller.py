@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from procman import span
-from procman.authorizer_choice import PLAYS, Choice, Play, Simulation, exclusively
+from procman.authorizer_choice import Choice, Play, Simulation, example_of, exclusively
 from procman.cli import render
 from procman.cli.arguments import Json
 from procman.cli.help import option
@@ -97,10 +97,15 @@ def simulate(
 
 
 def _plays(texts: list[str]) -> tuple[str, ...]:
+    return tuple(str(_play(text)) for text in texts)
+
+
+def _play(text: str) -> Play:
     try:
-        return tuple(str(Play.parse(text)) for text in texts)
+        return Play.parse(text)
     except ValueError as error:
-        raise StoresError(str(error), f"For example: stores auth simulate {PLAYS[1]} --for 60s", exit_code=2) from error
+        hint = f"For example: stores auth simulate {example_of(text)} --for 60s"
+        raise StoresError(str(error), hint, exit_code=2) from error
 
 
 def _length(text: str) -> float:
