@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Site, wait_until
+from workbench import Running, Site, wait_until
 
 SHOW = "import json, os, time; print('ENV ' + json.dumps(dict(os.environ)), flush=True); time.sleep(600)"
 
@@ -178,18 +178,30 @@ def test_a_tool_that_fails_is_named_with_what_it_said_and_nothing_is_started_hal
     assert "ENV" not in told.replace("RAILS_ENV", "")
 
 
-def test_a_slow_tool_is_ended_at_its_time_out_and_blocks_nobody_meanwhile(site: Site, tools: Path) -> None:
+def slow(site: Site, tools: Path, time_out: str) -> Running:
+    """`stores run` of a service whose directory's tool takes five minutes, and of another one."""
     install(tools, "direnv", DIRENV)
     (site.root / "slow").mkdir()
     (site.root / "slow/.envrc").write_text("X=1\n")
     register(site)
     site.service("reserve", "web: sleep 600\n", dir="slow", restart="never")
-    site.env |= {"FAKE_SLOW": "300", "STORES_SHELL_TIMEOUT": "6"}
-    running = site.begin("run", "reserve", "netshop")
+    site.env |= {"FAKE_SLOW": "300", "STORES_SHELL_TIMEOUT": time_out}
+    return site.begin("run", "reserve", "netshop")
+
+
+def test_a_slow_tool_blocks_nobody(site: Site, tools: Path) -> None:
+    running = slow(site, tools, "200")
     site.wait_for("netshop.web", "ready")
     assert site.process("reserve.web")["state"] == "starting"
+    running.signal(signal.SIGINT)
+    assert running.wait() == 130
+    assert not [one for one in site.ours() if "export" in one.cmdline()]
+
+
+def test_a_slow_tool_is_ended_at_its_time_out(site: Site, tools: Path) -> None:
+    running = slow(site, tools, "1")
     site.wait_for("reserve.web", "failed")
-    assert "direnv did not answer within 6 s" in site.ok("logs", "reserve")
+    assert "direnv did not answer within 1 s" in site.ok("logs", "reserve")
     assert not [one for one in site.ours() if "export" in one.cmdline()]
     running.signal(signal.SIGINT)
     assert running.wait() == 130
