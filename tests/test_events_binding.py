@@ -129,6 +129,7 @@ BAD_ATTRIBUTES = [
     ("time", "2026-11-23 09:30:00Z"),
     ("time", "2026-13-01T00:00:00Z"),
     ("time", "2026-11-23T09:30:00"),
+    ("time", "2026-11-23T09:30:00.\uff15Z"),
     ("dataschema", ""),
     ("dataschema", "/relative"),
     ("datacontenttype", "json"),
@@ -215,6 +216,8 @@ def test_headers_that_contradict_themselves_are_refused() -> None:
         http_binding.parse([(b"ce-specversion", b"1.0"), (b"ce-id", b"1"), (b"ce-id", b"2")], b"")
     with pytest.raises(InvalidEventError, match="Content-Type"):
         binary(**MINIMAL, datacontenttype="application/json")
+    with pytest.raises(InvalidEventError, match="Content-Type stands twice"):
+        http_binding.parse([(b"content-type", b"text/plain"), (b"content-type", b"application/json")], b"")
 
 
 def test_a_message_that_claims_nothing_is_told_apart_from_a_broken_one() -> None:
@@ -277,3 +280,15 @@ def test_no_bytes_make_the_gate_fail_in_another_way_than_it_says(body: bytes) ->
             in_structure(body, content_type)
         except InvalidEventError:
             continue
+
+
+@pytest.mark.parametrize("content_type", ["a/b" + ";  " * 10_000 + "@", 'a/b; x="' + '\\"' * 10_000])
+def test_a_media_type_that_is_none_is_found_out_at_once(content_type: str) -> None:
+    with pytest.raises(InvalidEventError, match="is not a media type"):
+        binary(b"x", content_type, **MINIMAL)
+
+
+def test_quotes_without_an_end_are_passed_on_at_once() -> None:
+    unclosed = b'"' + b'\\"' * 30_000
+    assert header_value.decode(unclosed) == unclosed.decode()
+    assert header_value.decode(rb'"a" "b\"c" "d') == 'a b"c "d'

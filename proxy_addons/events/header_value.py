@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+#: With its end, or the rest of a text in which it has none: looking for it from the next quote on would be in vain.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("?)')
 _ESCAPED = re.compile(r"\\(.)")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 #: Space, double quote, percent, and all that is not printable ASCII.
@@ -23,7 +24,7 @@ def decode(raw: bytes) -> str:
         raise ValueError("has bytes beyond ASCII; percent-encode them as UTF-8")
     text = raw.decode("ascii").strip(" \t")
     # Senders of an older version of the binding quote instead of encoding; that has to be undone first.
-    text = _QUOTED.sub(lambda match: _ESCAPED.sub(r"\1", match[1]), text)
+    text = _QUOTED.sub(lambda match: _ESCAPED.sub(r"\1", match[1]) if match[2] else match[0], text)
     if "%" not in text:
         return text
     if _STRAY_PERCENT.search(text):

@@ -36,6 +36,8 @@ def parse(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> list[Event]:
         if name.startswith(_PREFIX):
             fields.append((name, value))
         elif name == b"content-type":
+            if content_type:
+                raise InvalidEventError("datacontenttype", "the header Content-Type stands twice")
             content_type = value.decode("latin-1").strip()
         elif name == b"content-encoding" and value.strip().lower() != b"identity":
             raise UnsupportedError(f"Content-Encoding: {value.decode('latin-1')} is not read here")
