@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -183,6 +184,74 @@ async def test_what_is_no_http_is_refused_and_harms_nobody(tmp_path: Path, raw: 
             answer = await asyncio.to_thread(connection.recv, 1000)
         assert answer.split()[1] in {b"400", b"431"}
         assert (await client.publish()).status == 202
+
+
+def framed(more: bytes, body: bytes = b"", target: bytes = b"/v1/events", **attributes: str) -> bytes:
+    """A request byte by byte, for what no client sends of itself."""
+    lines = [f"{name}: {value}".encode() for name, value in headers_of(**attributes).items()]
+    return b"\r\n".join([b"POST " + target + b" HTTP/1.1", more, *lines, b"", body])
+
+
+async def answers_to(port: int, sent: bytes) -> list[bytes]:
+    """The status of each answer, until the broker closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    everything = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return re.findall(rb"HTTP/1.1 (\d+)", everything)
+
+
+LAST = b"Host: localhost\r\nConnection: close\r\n"
+
+
+async def test_trailers_are_no_headers(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, client):
+        body = b"1\r\nx\r\n0\r\nce-id: another\r\nce-extra: x\r\n\r\n"
+        assert await answers_to(client.port, framed(LAST + b"Transfer-Encoding: chunked", body)) == [b"202"]
+        (stored,) = await broker.log.read(0, 10)
+        assert "extra" not in stored.event.attributes
+
+
+async def test_a_transfer_coding_that_is_not_read_is_refused_rather_than_stored(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, client):
+        coded = framed(LAST + b"Transfer-Encoding: gzip, chunked", b"1\r\nx\r\n0\r\n\r\n")
+        assert await answers_to(client.port, coded) == [b"501"]
+        assert broker.log.last == 0
+
+
+async def test_a_whole_url_as_target_is_understood_and_its_host_counts(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (_, client):
+        empty = LAST + b"Content-Length: 0"
+        for host, status in ((b"localhost:1", b"202"), (b"evil.example.net", b"421")):
+            assert await answers_to(client.port, framed(empty, target=b"http://" + host + b"/v1/events")) == [status]
+
+
+async def test_an_offer_to_speak_http2_is_passed_over(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, client):
+        offer = (
+            b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+        )
+        assert await answers_to(client.port, framed(offer + b"Content-Length: 1", b"x")) == [b"202"]
+        assert broker.log.last == 1
+
+
+async def test_who_sends_ahead_is_told_why_the_last_request_was_refused(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (_, client):
+        waiting = b"GET /v1/events?wait=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        too_large = framed(b"Host: localhost\r\nContent-Length: 99999999")
+        assert await answers_to(client.port, waiting + too_large) == [b"200", b"413"]
+        ends = framed(LAST + b"Content-Length: 0")
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        writer.write(waiting + ends)
+        assert (await reader.read()).count(b"Connection: close") == 1, "only the last answer says that it is the last"
+        writer.close()
+
+
+async def test_a_refusal_that_quotes_what_no_text_can_hold_is_sent(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (_, client):
+        body = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","\\ud800":"x"}'
+        answer = await client.call("POST", "/v1/events", body, {"Content-Type": JSON})
+        assert (answer.status, answer.json["attribute"]) == (400, "\ud800")
 
 
 async def test_requests_on_one_connection_are_answered_in_order(tmp_path: Path) -> None:

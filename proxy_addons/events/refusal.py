@@ -23,4 +23,5 @@ class RefusalError(Exception):
         """The problem document."""
         title = HTTPStatus(self.status).phrase
         document = {"title": title, "status": self.status, "detail": self.detail, **self.facts}
-        return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+        text = json.dumps(document, ensure_ascii=False, indent=2)
+        return text.encode("utf-8", "backslashreplace") + b"\n"  # a name that is quoted may be half a surrogate pair

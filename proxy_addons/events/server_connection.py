@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 #: The largest body, in bytes. The CloudEvents specification (section 5) wants 64 KiB to pass everywhere.
 LARGEST_BODY = 1024 * 1024
 _LARGEST_HEAD = 64 * 1024
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 #: Seconds that a request may take to arrive.
 _PATIENCE = 30.0
 
@@ -43,6 +44,8 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._streaming = self._ending = False
+        #: What ends the connection, once everything before it is answered.
+        self._refusal: RefusalError | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -50,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
         self._head_size = 0
+        self._has_head = False
 
     def connection_made(self, transport: Any) -> None:
         """A client is there. uvloop's transports are no subclasses of asyncio's."""
@@ -83,7 +87,9 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "No other protocol is spoken here")
+            self._ending = (
+                True  # the offer is passed over and the request answered (RFC 9110, section 7.8); no more comes
+            )
         except httptools.HttpParserError as error:
             self._refuse(400, f"Not HTTP/1.1: {error}")
 
@@ -97,8 +103,9 @@ class Connection(asyncio.Protocol):
         self._grown(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp: a field."""
-        self._headers.append((name.lower(), value))
+        """llhttp: a field; after the body, a trailer, which is none of the head's (RFC 9110, section 6.5.1)."""
+        if not self._has_head:
+            self._headers.append((name.lower(), value))
         self._grown(len(name) + len(value))
 
     def _grown(self, size: int) -> None:
@@ -108,10 +115,13 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """llhttp: the body follows. What is too large is refused before it is sent."""
-        lengths = [value for name, value in self._headers if name == b"content-length"]
-        if lengths and int(lengths[0]) > LARGEST_BODY:
+        self._has_head = True
+        fields = [(name, value.lower()) for name, value in self._headers if name in _FRAMING]
+        if any(name == b"content-length" and int(value) > LARGEST_BODY for name, value in fields):
             self._refuse(413, f"At most {LARGEST_BODY} bytes")
-        elif any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers):
+        elif any(name == b"transfer-encoding" and value != b"chunked" for name, value in fields):
+            self._refuse(501, "The only Transfer-Encoding that is read here is chunked")
+        elif (b"expect", b"100-continue") in fields:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
@@ -126,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         if self._ending:
             return
-        path, _, query = self._url.decode("latin-1").partition("?")
+        path, _, query = self._target().partition("?")
         method = self._parser.get_method().decode()
         request = Request(method, path, dict(parse_qsl(query)), self._headers, bytes(self._body))
         self._waiting.append(request)
@@ -138,6 +148,15 @@ class Connection(asyncio.Protocol):
         elif len(self._waiting) > 1:
             self._transport.pause_reading()  # who asks ahead waits
 
+    def _target(self) -> str:
+        """Path and query. Who has us for a proxy sends a whole URL, whose host counts (RFC 9112, section 3.2.2)."""
+        target = self._url.decode("latin-1")
+        if target.lower().startswith(("http://", "https://")):
+            host, _, rest = target.partition("://")[2].partition("/")
+            self._headers.insert(0, (b"host", host.encode("latin-1")))
+            return f"/{rest}"
+        return target
+
     async def _answer_all(self) -> None:
         try:
             while self._waiting:
@@ -145,7 +164,9 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         finally:
             self._task = None
-        if self._ending:
+        if self._refusal:
+            self._end_with(self._refusal)
+        elif self._ending:
             self._transport.close()
 
     async def _answer(self, request: Request) -> None:
@@ -157,13 +178,11 @@ class Connection(asyncio.Protocol):
             _log.error("A fault of the event broker itself:\n%s", traceback.format_exc())
             fault = RefusalError(500, "A fault of the event broker itself; its log says which")
             response = Response(500, fault.body(), {"Content-Type": PROBLEM})
+        last = self._ending and not self._waiting and self._refusal is None
         head = request.method == "HEAD"
-        if response.stream is None:
-            self._transport.write(_head(response, self._ending) + (b"" if head else response.body))
-        else:
-            self._transport.write(_head(response, self._ending))
-            if not head:
-                await self._stream(response.stream)
+        self._transport.write(_head(response, last) + (b"" if head else response.body))
+        if response.stream is not None and not head:
+            await self._stream(response.stream)
 
     async def _stream(self, chunks: AsyncIterator[bytes]) -> None:
         self._streaming = True
@@ -181,16 +200,17 @@ class Connection(asyncio.Protocol):
             return
         self._ending = True
         self._stop_timer()
-        error = RefusalError(status, detail)
+        self._refusal = RefusalError(status, detail)
         if self._task is None:
-            self._transport.write(_head(Response(status, error.body(), {"Content-Type": PROBLEM}), True) + error.body())
-            self._linger()
+            self._end_with(self._refusal)
 
-    def _linger(self) -> None:
+    def _end_with(self, error: RefusalError) -> None:
         """Closes once the client has had a moment to read.
 
         Closing on unread bytes would reset the connection, and it would never see why (RFC 9112, section 9.6).
         """
+        response = Response(error.status, error.body(), {"Content-Type": PROBLEM})
+        self._transport.write(_head(response, True) + response.body)
         with contextlib.suppress(OSError, RuntimeError):
             self._transport.write_eof()
         self._timer = asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
