@@ -262,6 +262,15 @@ def test_data_is_the_same_bytes_in_every_mode(data: bytes | None, content_type: 
     assert third == event
 
 
+def test_a_number_of_any_length_passes_as_data_and_is_too_much_for_an_attribute() -> None:
+    digits = b"9" * 5000
+    event = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","%b":%b%b}'
+    for sign in (b"", b"-"):
+        assert in_structure(event % (b"data", sign, digits))[0].data == sign + digits
+        with pytest.raises(InvalidEventError, match="32 bits"):
+            in_structure(event % (b"ext", sign, digits))
+
+
 def test_binary_data_in_json_is_base64() -> None:
     (event,) = in_structure(MINIMAL | {"data_base64": base64.b64encode(b"\x00\x01").decode()})
     assert event.data == b"\x00\x01"

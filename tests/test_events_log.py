@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from events_world import Client, headers_of, running
+from events_world import Client, Receiver, headers_of, running
 from workbench import Running
 
 from procman.errors import StoresError
@@ -96,6 +96,20 @@ def test_an_old_schema_is_brought_up_to_date_and_a_migration_is_whole(tmp_path: 
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+async def test_what_was_taken_under_other_rules_is_still_delivered(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    before = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"noon","data":{"a":1}}'
+    with Receiver() as shop:
+        async with running(file) as (broker, _):
+            await broker.follow([shop.as_subscriber()])
+            row = ("shop", 1, 0, 0.0, "", before)
+            await broker.writer.submit(lambda one: one.execute("INSERT INTO parked VALUES (?, ?, ?, ?, ?, ?)", row))
+        async with running(file) as (broker, _):
+            await broker.follow([shop.as_subscriber()])
+            (delivery,) = await shop.wait_for(1)
+    assert (delivery.headers["ce-time"], delivery.body) == ("noon", b'{"a":1}')
 
 
 async def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:

@@ -228,9 +228,7 @@ async def test_a_whole_url_as_target_is_understood_and_its_host_counts(tmp_path:
 
 async def test_an_offer_to_speak_http2_is_passed_over(tmp_path: Path) -> None:
     async with running(tmp_path / "e.sqlite3") as (broker, client):
-        offer = (
-            b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
-        )
+        offer = b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
         assert await answers_to(client.port, framed(offer + b"Content-Length: 1", b"x")) == [b"202"]
         assert broker.log.last == 1
 

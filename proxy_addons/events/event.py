@@ -26,8 +26,8 @@ _FORBIDDEN = re.compile(
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-#: Possessive: the spaces around a ; may belong to what is before it or behind it, and a search through all ways to share
-#: them out would not end.
+#: Possessive: the spaces around a ; may belong to what is before it or behind it, and a search through all ways to
+#: share them out would not end.
 _MEDIA_TYPE = re.compile(rf'{_WORD}/{_WORD}(?:[ \t]*+;[ \t]*+(?:{_WORD}=(?:{_WORD}|"(?:[^"\\]|\\.)*"))?+)*+')
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(\.\d+)?(?:[Zz]|([+-]\d\d:\d\d))",  # RFC 3339, section 5.6

@@ -9,11 +9,13 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in typeshed; public in the module's source since 2.6
 from typing import Any, NoReturn
 
 from proxy_addons.events.event import Event, InvalidEventError, Value
+
+Make = Callable[[dict[str, Value], bytes | None], Event]
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _JSON_TYPE = re.compile(r"[^/]+/(?:json|[^;]*\+json)\s*(?:;.*)?", re.IGNORECASE)
@@ -24,10 +26,13 @@ def is_json(media_type: str) -> bool:
     return _JSON_TYPE.fullmatch(media_type) is not None
 
 
-def parse(body: bytes) -> Event:
-    """The event of a structured message. Raises `InvalidEventError`."""
+def parse(body: bytes, make: Make = Event.of) -> Event:
+    """The event of a structured message. Raises `InvalidEventError`.
+
+    `make` it by `Event` itself where it was taken before: the rules may have been others then.
+    """
     text = text_of(body)
-    event, end = _event(text, skip(text, 0), 0)
+    event, end = _event(text, skip(text, 0), 0, make)
     _nothing_after(text, end)
     return event
 
@@ -73,7 +78,7 @@ def _data_member(data: bytes, media_type: str) -> str:
     try:
         text = data.decode()
         if is_json(media_type):
-            _decoder.decode(text)
+            _strict.decode(text)
             return f'"data":{text}'
         if media_type.lower().startswith("text/") and "\x00" not in text:
             return f'"data":{json.dumps(text, ensure_ascii=False)}'
@@ -106,12 +111,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _whole_number(digits: str) -> int:
+    """Its first digits: they are beyond an attribute's range as well, and Python refuses more than 4300 of them."""
+    return int(digits[:20])
 
 
-def _event(text: str, at: int, index: int) -> tuple[Event, int]:
+#: For what comes; for what is to be read by others, which may refuse what this one takes.
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_whole_number)
+_strict = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _event(text: str, at: int, index: int, make: Make = Event.of) -> tuple[Event, int]:
     try:
-        return _object(text, at)
+        return _object(text, at, make)
     except InvalidEventError as error:
         raise InvalidEventError(error.attribute, error.problem, index) from error
     except RecursionError as error:
@@ -120,7 +132,7 @@ def _event(text: str, at: int, index: int) -> tuple[Event, int]:
         raise InvalidEventError("body", f"not JSON: {error}", index) from error
 
 
-def _object(text: str, at: int) -> tuple[Event, int]:
+def _object(text: str, at: int, make: Make) -> tuple[Event, int]:
     attributes: dict[str, Value] = {}
     raw: dict[str, tuple[Any, str]] = {}
     end = at
@@ -133,7 +145,7 @@ def _object(text: str, at: int) -> tuple[Event, int]:
             attributes[name] = value
         elif value is not None:  # null is the same as not there (section 2.2)
             raise InvalidEventError(name, "must be a text, a whole number, true or false (section 2.2)")
-    return Event.of(attributes, _data(attributes, raw)), end
+    return make(attributes, _data(attributes, raw)), end
 
 
 def members(text: str, at: int) -> Iterator[tuple[str, Any, str, int]]:

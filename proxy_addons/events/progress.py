@@ -80,7 +80,7 @@ class Progress:
         parked = database.writer.execute(f"SELECT {columns} FROM parked ORDER BY seq")  # noqa: S608 - no values
         self._parked: dict[str, list[Item]] = {}
         for name, seq, attempt, due, reason, text in parked:
-            item = Item(Stored(seq, json_format.parse(text)), attempt, due, reason, parked=True)
+            item = Item(Stored(seq, json_format.parse(text, Event)), attempt, due, reason, parked=True)
             self._parked.setdefault(name, []).append(item)
         row: tuple[str, str] = database.writer.execute("SELECT id, log FROM broker").fetchone()
         self.broker_id = row[0]
@@ -170,7 +170,7 @@ class Progress:
             f"WHERE {where} ORDER BY number LIMIT ?"
         )
         rows = await self._writer.submit(lambda one: one.execute(query, (*values, limit)).fetchall())
-        return [DeadLetter(*row[:7], event=json_format.parse(row[7])) for row in rows]  # type: ignore[misc]  # mypy cannot count a slice
+        return [DeadLetter(*row[:7], event=json_format.parse(row[7], Event)) for row in rows]  # type: ignore[misc]  # mypy cannot count a slice
 
     async def exhume(self, letters: Sequence[DeadLetter], *, again: bool) -> list[Item]:
         """Removes dead letters; `again`: they are parked instead, with all their attempts before them."""
