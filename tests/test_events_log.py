@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -33,8 +35,110 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     before = file.read_bytes()
     with pytest.raises(StoresError, match="cannot be used as event log") as caught:
         Database(file)
-    assert f"mv {file}" in caught.value.hint
+    assert f"mv {file}* {tmp_path}/broken" in caught.value.hint
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", [None, b""])
+def test_a_journal_whose_file_is_gone_or_empty_is_left_as_it_is(tmp_path: Path, left: bytes | None) -> None:
+    file = tmp_path / "e.sqlite3"
+    process, client = start(file)
+    assert client.ask("POST", "/v1/events", b"", headers_of()).status == 202
+    process.kill()
+    process.communicate()
+    journal = tmp_path / "e.sqlite3-wal"
+    before, whole = journal.read_bytes(), file.read_bytes()
+    file.unlink()
+    if left is not None:
+        file.write_bytes(left)
+    with pytest.raises(StoresError, match="has events of it"):
+        Database(file)
+    assert journal.read_bytes() == before
+    file.write_bytes(whole)  # as the hint says
+    process, client = start(file)
+    try:
+        assert client.ask("GET", "/healthz").json["last"] == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_the_hint_says_moves_the_newest_events_too(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    process, client = start(file)
+    assert client.ask("POST", "/v1/events", b"", headers_of()).status == 202
+    process.kill()
+    process.communicate()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA application_id = 1")
+        with pytest.raises(StoresError, match="another program's") as caught:
+            Database(file)
+    subprocess.run(caught.value.hint.rpartition(": ")[2], shell=True, check=True)
+    Database(file).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "broken" / "e.sqlite3")) as moved:
+        assert moved.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_a_disk_on_which_nothing_can_be_written_is_no_reason_to_begin_anew(tmp_path: Path) -> None:
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    file = tmp_path / "e.sqlite3"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "proxy_addons.events", "--file", str(file)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        preexec_fn=full,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"{file} cannot be used as event log" in done.stderr
+    assert f"df -h {tmp_path}" in done.stderr
+    assert "begin anew" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_said_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(
+        StoresError, match=r"taken/e.sqlite3 cannot be used as event log: (Not a directory|File exists)"
+    ):
+        Database(tmp_path / "taken" / "e.sqlite3")
+
+
+def test_another_name_of_the_same_file_is_the_same_file(tmp_path: Path) -> None:
+    first = Database(tmp_path / "e.sqlite3")
+    (tmp_path / "link.sqlite3").symlink_to(tmp_path / "e.sqlite3")
+    with pytest.raises(StoresError, match=f"PID {os.getpid()}"):
+        Database(tmp_path / "link.sqlite3")
+    first.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_file_of_an_older_version_keeps_what_it_has(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "e.sqlite3"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as old:
+        for step in MIGRATIONS[:version]:
+            old.executescript(step)
+        old.execute("INSERT INTO broker (id) VALUES ('me')")
+        old.execute("INSERT INTO events VALUES (7, x'01', 1.0, '', 't', '{}', x'ff')")
+        old.execute("INSERT INTO subscriptions (name, cursor) VALUES ('shop', 5)")
+        old.execute("INSERT INTO remotes (name, cursor) VALUES ('there', 3)")
+        old.execute(f"PRAGMA application_id = {0x65766E74}")
+        old.execute(f"PRAGMA user_version = {version}")
+    database = Database(file)
+    kept = [
+        database.writer.execute(query).fetchone()
+        for query in (
+            "SELECT seq, data FROM events",
+            "SELECT name, cursor FROM subscriptions",
+            "SELECT id, log FROM broker",
+            "SELECT cursor FROM remotes",
+        )
+    ]
+    database.close()
+    assert kept == [(7, b"\xff"), ("shop", 5), ("me", ""), (3,)]
 
 
 def test_another_programs_database_is_left_as_it_is(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import shlex
 import sqlite3
 import uuid
 from pathlib import Path
@@ -55,6 +57,18 @@ MIGRATIONS = (
 )
 
 
+#: What is wrong with where the file lies, and not with the file.
+_OF_THE_DISK = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    }
+)
+
+
 class Database:
     """The file, held by this process alone. `connect` opens a connection; only one of them may ever write.
 
@@ -63,10 +77,14 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         """Opens it. Raises `StoresError` with what is wrong with the file; it is never overwritten."""
-        self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _take_lock(path)
+        path = self.path = path.resolve()  # by whichever link it is reached, the lock is the same one
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _take_lock(path)
+        except OSError as error:
+            raise StoresError(*_unusable(path, error.strerror or str(error))) from error
+        try:
+            _refuse_without_its_begin(path)
             self.writer = self.connect()
             try:
                 self._prepare(self.writer)
@@ -101,12 +119,12 @@ class Database:
         if application != _APPLICATION and (application or _value(connection, "SELECT count(*) FROM sqlite_schema")):
             raise StoresError(
                 f"{self.path} is another program's database, and is left as it is",
-                "Move it away, and events begin anew",
+                f"Move it away, and events begin anew: {_moved_away(self.path)}",
             )
         if version > len(MIGRATIONS):
             raise StoresError(
                 f"{self.path} was written by a newer version of stores: schema {version}, known here {len(MIGRATIONS)}",
-                "Use that version, or move the file away: events begin anew then",
+                f"Use that version. To begin anew without its events: {_moved_away(self.path)}",
             )
         problem = _value(connection, "PRAGMA quick_check(1)") if version else "ok"
         if problem != "ok":
@@ -144,18 +162,46 @@ def _take_lock(path: Path) -> int:
         holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "?"
         os.close(lock)
         raise StoresError(f"{path} is in use by another event broker: PID {holder}", "End that one first.") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    with contextlib.suppress(OSError):  # on a full disk it is a lock without a name
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
     return lock
 
 
+def _refuse_without_its_begin(path: Path) -> None:
+    """SQLite deletes the journal of a database that is empty or not there, and what was acknowledged last is in it."""
+    journal = path.with_name(path.name + "-wal")
+    if journal.exists() and journal.stat().st_size and not (path.exists() and path.stat().st_size):
+        raise StoresError(
+            f"{path} is empty or not there, and {journal.name} beside it has events of it",
+            f"Put the file back where it was. To begin anew without its events: {_moved_away(path)}",
+        )
+
+
 def _explained(path: Path, error: sqlite3.DatabaseError) -> tuple[str, str]:
-    if "locked" in str(error) or "busy" in str(error):
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return f"{path} is locked by another program: {error}", f"End what has it open: fuser {path}"
+    if code in _OF_THE_DISK:
+        return _unusable(path, str(error))
     return (
         f"{path} cannot be used as event log: {error}",
-        f"It is left as it is. To begin anew without its events: mv {path} {path}.broken",
+        f"It is left as it is. To begin anew without its events: {_moved_away(path)}",
     )
+
+
+def _unusable(path: Path, why: str) -> tuple[str, str]:
+    """Nothing is wrong with the file: to begin anew would lose its events, and mend nothing."""
+    return (
+        f"{path} cannot be used as event log: {why}",
+        f"See whether its folder has room and may be written: df -h {path.parent}; ls -ld {path.parent} {path}*",
+    )
+
+
+def _moved_away(path: Path) -> str:
+    """With its journal, in which the newest events may be, and under the same names, by which SQLite finds it."""
+    folder = shlex.quote(str(path.parent / "broken"))
+    return f"mkdir {folder} && mv {shlex.quote(str(path))}* {folder}"
 
 
 def _value(connection: sqlite3.Connection, query: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -25,6 +26,9 @@ _OF_THE_FILE = frozenset(
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
     }
 )
 
@@ -109,7 +113,8 @@ class Writer:
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # SQLite has done so itself after an I/O error
-            self._connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # the thread goes on: the next commit finds out whether it is over
+                self._connection.execute("ROLLBACK")
 
     @staticmethod
     def _tell(jobs: list[_Job[Any]], outcomes: list[Any]) -> None:
