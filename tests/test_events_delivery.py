@@ -494,3 +494,16 @@ def test_patterns_of_types(pattern: str, fits: bool) -> None:  # noqa: FBT001 - 
 def test_filters(filters: list[dict[str, Any]], fits: bool) -> None:  # noqa: FBT001 - a column of the table
     test = matching.wanted(Subscription(("**",), filters=tuple(filters)))
     assert test(event(subject="tokyo/7", flag=True, count=7)) is fits
+
+
+async def test_a_clock_that_is_set_back_holds_up_no_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver(lambda _: 503 if len(shop.got) == 1 else 204) as shop:
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.follow([shop.as_subscriber(backoff=0.3)])
+            await client.publish(1, subject="s")
+            await until(lambda: broker.subscriptions.lanes["shop"].parked, "it is tried again")
+            real = time.time
+            monkeypatch.setattr(time, "time", lambda: real() - 3600.0)
+            await shop.wait_for(2)
+            await client.publish(2, subject="s")
+            await shop.wait_for(3)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 
 from proxy_addons.events.progress import Item
 
+#: Seconds to wait at most: what is due later was put off before somebody set the clock back.
+_LONGEST = 86400.0
+
 
 class KeyQueues:
     """Lines of items. `bell` rings when a line that had to wait may go on."""
@@ -100,15 +103,19 @@ class KeyQueues:
             timer.cancel()
 
     def _schedule(self, key: str, item: Item) -> None:
-        wait = item.due - time.time()
+        wait = min(item.due - time.time(), _LONGEST)
         if wait <= 0:
             self._runnable.append(key)
             return
 
         def due() -> None:
             self._timers.discard(timer)
+            if item.due == waited_for:  # else it was put off again meanwhile, and another timer rings
+                item.due = 0.0  # the time has passed, whatever the clock is set to
             self._runnable.append(key)
             self._bell()
+
+        waited_for = item.due
 
         timer = asyncio.get_running_loop().call_later(wait, due)
         self._timers.add(timer)
