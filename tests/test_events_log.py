@@ -16,10 +16,11 @@ import time
 from pathlib import Path
 
 import pytest
-from events_world import Client, Receiver, headers_of, running
+from events_world import Client, Receiver, headers_of, running, subscriber, until
 from workbench import Running
 
 from procman.errors import StoresError
+from proxy_addons.events import progress
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.database import MIGRATIONS, Database
 from proxy_addons.events.event import Event
@@ -258,6 +259,47 @@ async def test_the_old_goes_by_age_but_never_what_is_undelivered(tmp_path: Path)
         broker.subscriptions.delivered = lambda: 1201
         assert await broker.trim() == 500
         assert [stored.seq for stored in await broker.log.read(0, 10)] == [1201]
+
+
+async def test_who_is_away_for_a_while_finds_what_came_meanwhile(tmp_path: Path) -> None:
+    file, old = tmp_path / "e.sqlite3", Limits(max_age=0, most_waiting=3)
+    with Receiver() as shop:
+        async with running(file, old) as (broker, _):
+            await broker.follow([shop.as_subscriber()])
+            await broker.follow([])  # its file is on another branch
+            await broker.log.append([event(1), event(2)])
+            await broker.trim()
+        async with running(file, old) as (broker, _):
+            await broker.trim()  # nobody has said yet who is there
+            await broker.follow([shop.as_subscriber()])
+            await shop.wait_for(2)
+            await broker.subscriptions.lanes["shop"].drained()
+            await broker.follow([])
+            await broker.log.append([event(number) for number in range(3, 9)])
+            await broker.trim()
+            assert (await broker.log.read(0, 1))[0].seq == 6, "no more than may wait for anybody"
+
+
+async def test_a_file_that_takes_nothing_for_a_while_is_told_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_AGAIN", 0.05)
+    file = tmp_path / "e.sqlite3"
+    async with running(file) as (broker, client):
+        await broker.writer.submit(lambda one: one.execute("PRAGMA busy_timeout = 0").close())
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await broker.follow([subscriber("shop")])
+        assert (await client.publish()).status == 503
+        health = (await client.call("GET", "/healthz")).json
+        assert health["status"] == "degraded"
+        assert f"df -h {tmp_path}" in health["hints"]["engine"]
+        assert "locked" in health["problems"]["engine"]
+        other.execute("ROLLBACK")
+        assert (await client.publish()).status == 202
+        assert (await client.call("GET", "/healthz")).json["status"] == "ok"
+        await until(lambda: other.execute("SELECT * FROM subscriptions").fetchall(), "the place is kept")
+        other.close()
 
 
 async def test_the_old_goes_by_size_and_the_file_stops_growing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_message import Request, Response
 from proxy_addons.events.refusal import RefusalError
+from proxy_addons.events.writer import StorageError
 
 Answer = Callable[..., Awaitable[Response]]
 
@@ -28,6 +29,12 @@ class Api:
 
     async def __call__(self, request: Request) -> Response:
         """The answer. Raises `RefusalError` where there is none but a refusal."""
+        try:
+            return await self._answer(request)
+        except StorageError as error:
+            raise RefusalError(503, f"The event log cannot be used: {error}", {"Retry-After": "30"}) from error
+
+    async def _answer(self, request: Request) -> Response:
         self.guard.check(request)
         method = "GET" if request.method == "HEAD" else request.method
         answer = self._exact.get((method, request.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,10 @@ from proxy_addons.events.sender import Subscriber
 from proxy_addons.events.steering import Steering, answer
 from proxy_addons.events.subscriptions import Subscriptions
 from proxy_addons.events.tail import Tail
-from proxy_addons.events.writer import Writer
+from proxy_addons.events.trouble import Trouble
+from proxy_addons.events.writer import StorageError, Writer
+
+_log = logging.getLogger(__name__)
 
 #: At most one look at what has become old in so many seconds, and only after something was published.
 _TRIM_EVERY = 60.0
@@ -60,7 +64,8 @@ class Broker:
         self._limits = limits
         self._stack = AsyncExitStack()
         self._trimmed = time.monotonic()
-        self._trimming: asyncio.Task[int] | None = None
+        self._trimming: asyncio.Task[None] | None = None
+        self._trouble = Trouble(_log, "What is old cannot be dropped from the event log")
         self.log = log
         self.writer = writer
         self.progress = progress
@@ -100,8 +105,8 @@ class Broker:
             stack.push_async_callback(log.close)
             broker = cls(log, writer, Progress(database, writer), limits, around)
             stack.push_async_callback(broker.subscriptions.close)
+            await broker.link.connect(around.remote)
             broker._stack = stack.pop_all()
-        await broker.link.connect(around.remote)
         return broker
 
     def limit(self, limits: Limits) -> None:
@@ -128,7 +133,8 @@ class Broker:
     async def trim(self) -> int:
         """Drops what is old or too much, and delivered to everybody. Returns how many events went."""
         older = time.time() - self._limits.max_age
-        return await self.log.trim(self.subscriptions.delivered(), older, self._limits.max_bytes)
+        had = min(self.subscriptions.delivered(), self.subscriptions.awaited(self._limits.most_waiting))
+        return await self.log.trim(had, older, self._limits.max_bytes)
 
     def _trim_now_and_then(self) -> None:
         if time.monotonic() - self._trimmed > _TRIM_EVERY:
@@ -137,7 +143,15 @@ class Broker:
     def _trim(self) -> None:
         if self._trimming is None or self._trimming.done():
             self._trimmed = time.monotonic()
-            self._trimming = asyncio.create_task(self.trim())
+            self._trimming = asyncio.create_task(self._try_to_trim())
+
+    async def _try_to_trim(self) -> None:
+        try:
+            await self.trim()
+        except StorageError as error:
+            self._trouble.begins(error)
+        else:
+            self._trouble.ends()
 
     async def _healthz(self, request: Request) -> Response:
         return answer(await self.health.look(facts=request.query.get("facts") != "no"))

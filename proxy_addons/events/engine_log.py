@@ -64,6 +64,11 @@ class EngineLog:
         return self._last
 
     @property
+    def hint(self) -> str:
+        """It is the server's."""
+        return "Start it, or see [events] engine in stores.toml; it is tried again by itself"
+
+    @property
     def problem(self) -> str:
         """What is wrong with the engine."""
         return self._engine.problem or self._trouble

@@ -12,9 +12,9 @@ from proxy_addons.events.progress import Progress
 from proxy_addons.events.publishing import Publishing
 from proxy_addons.events.receiving import RECEIVE
 from proxy_addons.events.subscriptions import Subscriptions
+from proxy_addons.events.writer import StorageError
 
 _HINTS = {
-    "engine": "Start it, or see [events] engine in stores.toml; it is tried again by itself",
     FORWARD: "stores doctor",
     RECEIVE: "stores doctor",
 }
@@ -39,6 +39,7 @@ class Health:
         take its time.
         """
         problems = self._problems()
+        known = await self._known_to_log(problems) if facts else {}
         return {
             "status": "degraded" if problems else "ok",
             "last": self._log.last,
@@ -46,12 +47,19 @@ class Health:
             "log": self._progress.log_id,
             "waiting": self._publishing.waiting,
             "backlog": self._publishing.most_waiting,
-            **(await self._log.health() if facts else {}),
+            **known,
             "remote": self._told_of_remote(problems),
             "problems": problems,
             "hints": {name: self._hint(name) for name in problems},
             "cautions": {"engine": self._log.caution} if self._log.caution else {},
         }
+
+    async def _known_to_log(self, problems: dict[str, str]) -> dict[str, object]:
+        try:
+            return await self._log.health()
+        except StorageError as error:
+            problems.setdefault("engine", str(error))
+            return {}
 
     def _problems(self) -> dict[str, str]:
         found = {lane.standing.name: _trouble(lane) for lane in self._subscriptions.lanes.values()}
@@ -69,6 +77,8 @@ class Health:
         return {**self._link.facts, **states}
 
     def _hint(self, name: str) -> str:
+        if name == "engine":
+            return self._log.hint
         lane = self._subscriptions.lanes.get(name)
         if name in _HINTS or lane is None:
             return _HINTS.get(name, "stores events show")

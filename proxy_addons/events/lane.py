@@ -205,7 +205,7 @@ class Lane:
         if outcome.verdict is Verdict.GONE:
             self.standing.ended = f"it answered 410 to event {item.seq}"
             _log.warning("%s: no more events: %s", self.standing.name, self.standing.ended)
-            await self._progress.save(self.standing)
+            await self._progress.keep(self.standing)
         else:
             self._closed.take(outcome.retry_after)
 

@@ -45,6 +45,10 @@ class Log(Protocol):
         """What is wrong with it now, for people; empty when nothing is."""
 
     @property
+    def hint(self) -> str:
+        """What to do about a `problem`."""
+
+    @property
     def caution(self) -> str:
         """What it cannot promise as it is set up, with what to do about it; empty when nothing."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -22,6 +24,10 @@ _log = logging.getLogger(__name__)
 #: Seconds for which finished deliveries are gathered before the places are written. What a crash loses of them is
 #: delivered again.
 _GATHERED = 0.05
+#: Seconds until rows that could not be written are tried again: a disk that has room again tells nobody.
+_AGAIN = 10.0
+
+_STANDING = "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(slots=True)
@@ -34,6 +40,11 @@ class Standing:
     ended: str = ""
     definition: str = ""
     absent: float | None = None
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """As it is kept."""
+        return self.name, self.cursor, self.paused, self.ended, self.definition, self.absent
 
 
 @dataclass(slots=True)
@@ -72,8 +83,9 @@ class Progress:
     def __init__(self, database: Database, writer: Writer) -> None:
         self._writer = writer
         self._trouble = Trouble(_log, "What subscribers have to be told again cannot be kept")
-        self._moved: dict[str, int] = {}
+        self._moved: set[str] = set()
         self._gathering = Gathering(_GATHERED, self.flush)
+        self._again = Gathering(_AGAIN, self.flush)
         rows = database.writer.execute("SELECT name, cursor, paused, ended, definition, absent FROM subscriptions")
         self.standings = {row[0]: Standing(row[0], row[1], bool(row[2]), *row[3:]) for row in rows}
         columns = "subscription, seq, attempt, due, reason, event"
@@ -92,38 +104,56 @@ class Progress:
         return self._parked.pop(name, [])
 
     async def save(self, standing: Standing) -> None:
-        """Makes a subscription's row what `standing` says."""
+        """Makes a subscription's row what `standing` says. Raises `StorageError`, and does so later."""
         self.standings[standing.name] = standing
-        self._moved.pop(standing.name, None)
-        row = (standing.name, standing.cursor, standing.paused, standing.ended, standing.definition, standing.absent)
-        await self._writer.submit(
-            lambda one: one.execute("INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)", row)
-        )
+        self._moved.discard(standing.name)
+        row = standing.row
+        try:
+            await self._keep(lambda one: one.execute(_STANDING, row))
+        except StorageError:
+            self._write_later({standing.name})
+            raise
+
+    async def keep(self, standing: Standing) -> None:
+        """The same, for whom it is soon enough as soon as it can be."""
+        with contextlib.suppress(StorageError):
+            await self.save(standing)
 
     async def forget(self, name: str) -> None:
         """Drops a subscription with all that it has."""
         self.standings.pop(name, None)
-        self._moved.pop(name, None)
+        self._moved.discard(name)
 
         def drop(one: sqlite3.Connection) -> None:
             one.execute("DELETE FROM subscriptions WHERE name = ?", (name,))
             one.execute("DELETE FROM parked WHERE subscription = ?", (name,))
 
-        await self._writer.submit(drop)
+        with contextlib.suppress(StorageError):  # then the next life forgets it
+            await self._keep(drop)
 
     def move(self, standing: Standing, cursor: int) -> None:
         """Everything up to `cursor` is done, or parked. Written soon."""
         standing.cursor = cursor
-        self._moved[standing.name] = cursor
+        self._moved.add(standing.name)
         self._gathering.begin()
 
     def flush(self) -> None:
         """Writes the places now."""
         self._gathering.end()
+        self._again.end()
         if self._moved:
-            rows = [(cursor, name) for name, cursor in self._moved.items()]
-            self._moved = {}
-            self._submit(lambda one: one.executemany("UPDATE subscriptions SET cursor = ? WHERE name = ?", rows))
+            names, self._moved = self._moved, set()
+            rows = [self.standings[name].row for name in names]
+
+            def written(future: asyncio.Future[Any]) -> None:
+                if not future.cancelled() and future.exception():
+                    self._write_later(names)
+
+            self._writer.submit(lambda one: one.executemany(_STANDING, rows)).add_done_callback(written)
+
+    def _write_later(self, names: set[str]) -> None:
+        self._moved |= names & self.standings.keys()
+        self._again.begin()
 
     async def park(self, name: str, items: Sequence[Item]) -> None:
         """Keeps the items by themselves, with their attempts, until they are done. Raises `StorageError`."""

@@ -48,7 +48,7 @@ class Reading:
             last = request.header(b"last-event-id") or request.query.get("after", str(self._tail.last))
             return Response(200, stream=self._stream(self._place(last), accepts), headers=_STREAM | self._log)
         after = self._place(request.query.get("after", "0"))
-        limit = int(number(request, "limit", _PAGE, _LARGEST_PAGE))
+        limit = max(1, int(number(request, "limit", _PAGE, _LARGEST_PAGE)))
         wait = number(request, "wait", 0.0, _LONGEST_WAIT)
         events, after = await self._page(after, limit, accepts)
         ends = asyncio.get_running_loop().time() + wait

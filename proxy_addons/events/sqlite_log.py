@@ -30,6 +30,9 @@ class SqliteLog:
     def __init__(self, database: Database, writer: Writer) -> None:
         self.on_stored: Callable[[Sequence[Stored]], None] = lambda _: None
         self.problem = self.caution = ""
+        self.hint = (
+            f"See whether its disk is full, or who holds it: df -h {database.path.parent}; fuser {database.path}"
+        )
         self._path = database.path
         self._writer = writer
         self._reader = database.connect(read_only=True)
@@ -66,7 +69,12 @@ class SqliteLog:
                     seq = known.fetchone()[0]
             return stored, seq
 
-        stored, seq = await self._writer.submit(insert, self._committed)
+        try:
+            stored, seq = await self._writer.submit(insert, self._committed)
+        except StorageError as error:
+            self.problem = f"What was sent last could not be kept: {error}"
+            raise
+        self.problem = ""
         return Appended(len(events), len(events) - len(stored), seq)
 
     def _committed(self, result: tuple[list[Stored], int]) -> None:

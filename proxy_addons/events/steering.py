@@ -23,6 +23,8 @@ _MOST_REPLAYED = 10_000
 _LONGEST_WAIT = 300.0
 #: Dead letters of one question.
 _MOST_LETTERS = 1000
+#: Of a number: SQLite has none that is longer for sure.
+_DIGITS = 18
 
 
 class Steering:
@@ -135,6 +137,9 @@ class Steering:
         parts = [part for part in text.split(",") if part]
         if not all(map(str.isdecimal, parts)) or not (parts or name):
             raise RefusalError(400, "Say which: ?number=1,2 or ?subscription=NAME")
+        beyond = next((part for part in parts if len(part) > _DIGITS), "")
+        if beyond:
+            raise RefusalError(404, f"There is no dead letter {beyond[:30]}")
         numbers = list(map(int, parts))
         letters = await self._progress.dead(name, numbers, limit=_MOST_LETTERS)
         if name and not letters:

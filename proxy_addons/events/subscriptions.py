@@ -47,6 +47,15 @@ class Subscriptions:
         cursors = [lane.standing.cursor for lane in self.lanes.values() if not lane.standing.ended]
         return min(cursors, default=self._tail.last)
 
+    def awaited(self, most: int) -> int:
+        """The place after which everything is kept for who is not here now: its file may be on another branch.
+
+        At most so many events: they wait for somebody who may never come.
+        """
+        standings = [one for one in self._progress.standings.values() if one.name not in self.lanes and not one.ended]
+        least = self._tail.last - most
+        return min((max(one.cursor, least) for one in standings), default=self._tail.last)
+
     async def follow(self, subscribers: Iterable[Subscriber]) -> None:
         """The services that subscribe now, whether they run or not."""
         named = {subscriber.name: subscriber for subscriber in subscribers}
@@ -72,7 +81,7 @@ class Subscriptions:
         definition = _definition(subscriber.subscription)
         if lane.standing.definition != definition:  # another wish than the one that it declared ended with 410
             lane.standing.definition, lane.standing.ended = definition, ""
-            await self._progress.save(lane.standing)
+            await self._progress.keep(lane.standing)
         lane.reopen()
 
     async def add(self, name: str, rules: Rules, sender: Sender, subscription: Subscription) -> Lane:
@@ -82,12 +91,12 @@ class Subscriptions:
         if standing is None:
             cursor = 0 if subscription.begin == "first" else self._tail.last
             standing = Standing(name, cursor, definition=definition)
-            await self._progress.save(standing)
+            await self._progress.keep(standing)
         elif standing.absent is not None or standing.definition != definition:
             if standing.definition != definition:
                 standing.ended = ""
             standing.absent, standing.definition = None, definition
-            await self._progress.save(standing)
+            await self._progress.keep(standing)
         lane = Lane(standing, rules, sender, self._tail, self._progress, lambda: self._wake(name))
         self.lanes[name] = lane
         self._tasks[name] = asyncio.create_task(lane.run())
@@ -99,7 +108,7 @@ class Subscriptions:
         standing = self._progress.standings[name]
         standing.absent = time.time()
         self._progress.flush()
-        await self._progress.save(standing)
+        await self._progress.keep(standing)
 
     async def _end(self, name: str) -> None:
         self.lanes.pop(name)
