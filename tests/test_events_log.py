@@ -168,11 +168,34 @@ async def test_a_damaged_file_is_said_plainly_and_left_as_it_is(tmp_path: Path) 
 def test_a_file_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     file = tmp_path / "e.sqlite3"
     Database(file).close()
-    with sqlite3.connect(file) as connection:
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    connection.close()
-    with pytest.raises(StoresError, match="newer version"):
+    newer = len(MIGRATIONS) + 1
+    code = "import os, sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(f'PRAGMA user_version = {sys.argv[2]}')"
+    subprocess.run([sys.executable, "-c", f"{code}; os._exit(0)", str(file), str(newer)], check=True)
+    journal = tmp_path / "e.sqlite3-wal"
+    before = file.read_bytes(), journal.read_bytes()
+    with pytest.raises(StoresError, match=f"newer version of stores: schema {newer}"):
         Database(file)
+    assert (file.read_bytes(), journal.read_bytes()) == before, "also what only its journal has stays there"
+
+
+def test_a_file_whose_making_was_killed_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "e.sqlite3"
+    killed = """
+import os, sqlite3, sys
+file = sqlite3.connect(sys.argv[1], isolation_level=None)
+file.execute("PRAGMA cache_spill = 1")
+file.execute("PRAGMA cache_size = 1")
+file.execute("CREATE TABLE first (x)")
+file.execute("DROP TABLE first")
+file.execute("BEGIN")
+file.execute("CREATE TABLE half (x)")
+file.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 900) "
+    "INSERT INTO half SELECT randomblob(4000) FROM n")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", killed, str(file)], check=True)
+    assert (tmp_path / "e.sqlite3-journal").exists()
+    Database(file).close()
 
 
 def test_only_one_broker_has_the_file(tmp_path: Path) -> None:

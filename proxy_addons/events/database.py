@@ -85,9 +85,10 @@ class Database:
             raise StoresError(*_unusable(path, error.strerror or str(error))) from error
         try:
             _refuse_without_its_begin(path)
+            version = self._looked_through() if path.exists() else 0
             self.writer = self.connect()
             try:
-                self._prepare(self.writer)
+                _prepare(self.writer, version)
             except BaseException:
                 self.writer.close()
                 raise
@@ -113,27 +114,37 @@ class Database:
     def _release(self) -> None:
         os.close(self._lock)
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = _value(connection, "PRAGMA user_version")
-        application = _value(connection, "PRAGMA application_id")
-        if application != _APPLICATION and (application or _value(connection, "SELECT count(*) FROM sqlite_schema")):
-            raise StoresError(
-                f"{self.path} is another program's database, and is left as it is",
-                f"Move it away, and events begin anew: {_moved_away(self.path)}",
-            )
-        if version > len(MIGRATIONS):
-            raise StoresError(
-                f"{self.path} was written by a newer version of stores: schema {version}, known here {len(MIGRATIONS)}",
-                f"Use that version. To begin anew without its events: {_moved_away(self.path)}",
-            )
-        problem = _value(connection, "PRAGMA quick_check(1)") if version else "ok"
+    def _looked_through(self) -> int:
+        """The schema's version, by a connection that writes nothing: others, when they end, empty the journal."""
+        undone = self.path.with_name(self.path.name + "-journal").exists()  # killed while it was made: it has to be
+        address = self.path.as_uri() + ("" if undone else "?mode=ro")
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_BUSY)) as connection:
+            version = _value(connection, "PRAGMA user_version")
+            application = _value(connection, "PRAGMA application_id")
+            ours = application == _APPLICATION
+            if not ours and (application or _value(connection, "SELECT count(*) FROM sqlite_schema")):
+                raise StoresError(
+                    f"{self.path} is another program's database, and is left as it is",
+                    f"Move it away, and events begin anew: {_moved_away(self.path)}",
+                )
+            if version > len(MIGRATIONS):
+                raise StoresError(
+                    f"{self.path} was written by a newer version of stores: "
+                    f"schema {version}, known here {len(MIGRATIONS)}",
+                    f"Use that version. To begin anew without its events: {_moved_away(self.path)}",
+                )
+            problem = _value(connection, "PRAGMA quick_check(1)") if version else "ok"
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
-        for step in range(version, len(MIGRATIONS)):
-            _migrate(connection, step)
+        return version
+
+
+def _prepare(connection: sqlite3.Connection, version: int) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+    for step in range(version, len(MIGRATIONS)):
+        _migrate(connection, step)
 
 
 def _migrate(connection: sqlite3.Connection, step: int) -> None:
