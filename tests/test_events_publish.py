@@ -55,6 +55,9 @@ async def test_plain_json_is_answered_with_a_line_to_copy(tmp_path: Path) -> Non
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json["example"].startswith("curl ")
         assert f"http://127.0.0.1:{client.port}/v1/events" in answer.json["example"]
+        by_gateway = {"Host": "events.local.example.com", "X-Forwarded-Proto": "https"}
+        answer = await client.call("POST", "/v1/events", {"order": 1}, by_gateway)
+        assert "https://events.local.example.com/v1/events" in answer.json["example"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ class Publishing:
         return Response(202, json.dumps(body).encode() + b"\n", {"Content-Type": "application/json"})
 
     async def _append(self, request: Request) -> Appended:
-        url = f"http://{request.header(b'host')}/v1/events"
+        scheme = "https" if request.header(b"x-forwarded-proto") == "https" else "http"  # as the gateway was asked
+        url = f"{scheme}://{request.header(b'host')}/v1/events"
         try:
             events = http_binding.parse(request.headers, request.body)
         except InvalidEventError as error:
