@@ -404,3 +404,16 @@ def test_a_broker_that_cannot_open_its_file_says_why(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "cannot be used as event log" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_a_time_leads_to_its_place_while_the_log_is_trimmed(tmp_path: Path) -> None:
+    async with running(tmp_path / "e.sqlite3") as (broker, _):
+        for begin in range(0, 30_000, 1000):
+            await broker.log.append([event(number) for number in range(begin, begin + 1000)], at=1000.0 + begin)
+        trimming = asyncio.create_task(broker.log.trim(30_000, 1e9, 0))
+        asked = 0
+        while not trimming.done():
+            await broker.log.seq_at(1000.0 + 200 * asked)
+            asked += 1
+        assert await trimming == 29_999
+        assert asked

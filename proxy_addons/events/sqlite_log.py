@@ -94,11 +94,16 @@ class SqliteLog:
         """By bisection: places and times grow together."""
 
         def bisect(reader: sqlite3.Connection) -> int:
-            low, high = reader.execute("SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) FROM events").fetchone()
-            while low < high:
-                middle = (low + high + 1) // 2
-                at = reader.execute("SELECT at FROM events WHERE seq = ?", (middle,)).fetchone()[0]
-                low, high = (middle, high) if at < when else (low, middle - 1)
+            ends = "SELECT coalesce(min(seq), 1) - 1, coalesce(max(seq), 0) FROM events"
+            reader.execute("BEGIN")  # one view of the log: what is trimmed meanwhile would be missed
+            try:
+                low, high = reader.execute(ends).fetchone()
+                while low < high:
+                    middle = (low + high + 1) // 2
+                    at = reader.execute("SELECT at FROM events WHERE seq = ?", (middle,)).fetchone()[0]
+                    low, high = (middle, high) if at < when else (low, middle - 1)
+            finally:
+                reader.execute("COMMIT")
             return int(low)
 
         return await self._query(bisect)
