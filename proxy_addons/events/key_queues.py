@@ -45,7 +45,7 @@ class KeyQueues:
         while self._runnable:
             key = self._runnable.popleft()
             line = self._lines.get(key)
-            if line and key not in self._busy and line[0].due <= time.time():
+            if line and key not in self._busy and not line[0].due:
                 self._busy.add(key)
                 return key, line[0]
         return None
@@ -103,19 +103,22 @@ class KeyQueues:
             timer.cancel()
 
     def _schedule(self, key: str, item: Item) -> None:
-        wait = min(item.due - time.time(), _LONGEST)
+        when = item.due
+        wait = min(when - time.time(), _LONGEST)
         if wait <= 0:
-            self._runnable.append(key)
+            self._is_due(key, item)
             return
 
         def due() -> None:
             self._timers.discard(timer)
-            if item.due == waited_for:  # else it was put off again meanwhile, and another timer rings
-                item.due = 0.0  # the time has passed, whatever the clock is set to
-            self._runnable.append(key)
-            self._bell()
-
-        waited_for = item.due
+            if item.due == when:  # else it was put off again meanwhile, and another timer rings
+                self._is_due(key, item)
+                self._bell()
 
         timer = asyncio.get_running_loop().call_later(wait, due)
         self._timers.add(timer)
+
+    def _is_due(self, key: str, item: Item) -> None:
+        """Noted in the item, and not looked at again: clocks are set back, and uvloop's timers are a little early."""
+        item.due = 0.0
+        self._runnable.append(key)

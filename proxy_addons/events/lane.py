@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy_addons.events.hold import Hold
-from proxy_addons.events.outcome import Outcome, Verdict, backoff
+from proxy_addons.events.outcome import Outcome, Verdict, backoff, longest_backoff
 from proxy_addons.events.progress import Item, Progress, Standing
 from proxy_addons.events.rules import Rules
 from proxy_addons.events.sender import Sender
@@ -50,8 +50,6 @@ class Lane:
         self._tasks: set[asyncio.Task[None]] = set()
         #: While the subscriber is not there, or wants time; while the log cannot be read.
         self._closed, self._unread = Hold(self.ring), Hold(self.ring)
-        for item in progress.take_parked(standing.name):
-            self.add_parked(item)
 
     @property
     def waiting(self) -> int:
@@ -96,6 +94,7 @@ class Lane:
 
     def add_parked(self, item: Item) -> None:
         """An item that has its own row already: of an earlier life, or out of the dead letters."""
+        item.due = min(item.due, time.time() + longest_backoff(self.rules.backoff))  # by a clock that was wrong
         self._window.add_parked(self.rules.key(item.stored), item)
         self.ring()
 

@@ -59,7 +59,7 @@ def seconds(retry_after: str) -> float:
         return min(float(text), LONGEST_RETRY_AFTER)
     try:
         wait = parsedate_to_datetime(text).timestamp() - time.time()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     return min(max(0.0, wait), LONGEST_RETRY_AFTER)
 
@@ -68,3 +68,8 @@ def backoff(attempt: int, first: float) -> float:
     """Seconds to wait after the given attempt (1 for the first): doubled each time, a fifth more or less by chance."""
     delay: float = min(first * 2.0 ** min(attempt - 1, 30), max(first, LONGEST_BACKOFF))
     return delay * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, guards nothing
+
+
+def longest_backoff(first: float) -> float:
+    """Seconds that an event may have to wait for its next attempt at most."""
+    return max(max(first, LONGEST_BACKOFF) * (1 + _JITTER), LONGEST_RETRY_AFTER)

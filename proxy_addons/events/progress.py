@@ -88,20 +88,19 @@ class Progress:
         self._again = Gathering(_AGAIN, self.flush)
         rows = database.writer.execute("SELECT name, cursor, paused, ended, definition, absent FROM subscriptions")
         self.standings = {row[0]: Standing(row[0], row[1], bool(row[2]), *row[3:]) for row in rows}
-        columns = "subscription, seq, attempt, due, reason, event"
-        parked = database.writer.execute(f"SELECT {columns} FROM parked ORDER BY seq")  # noqa: S608 - no values
-        self._parked: dict[str, list[Item]] = {}
-        for name, seq, attempt, due, reason, text in parked:
-            item = Item(Stored(seq, json_format.parse(text, Event)), attempt, due, reason, parked=True)
-            self._parked.setdefault(name, []).append(item)
         row: tuple[str, str] = database.writer.execute("SELECT id, log FROM broker").fetchone()
         self.broker_id = row[0]
         #: What tells the log from every other one: a server's, or this file's own.
         self.log_id = row[1] or row[0]
 
-    def take_parked(self, name: str) -> list[Item]:
-        """What a subscription had parked when the file was opened, once."""
-        return self._parked.pop(name, [])
+    async def parked(self, name: str) -> list[Item]:
+        """What a subscription has parked, in order."""
+        query = "SELECT seq, attempt, due, reason, event FROM parked WHERE subscription = ? ORDER BY seq"
+        rows = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchall())
+        return [
+            Item(Stored(seq, json_format.parse(text, Event)), attempt, due, reason, parked=True)
+            for seq, attempt, due, reason, text in rows
+        ]
 
     async def save(self, standing: Standing) -> None:
         """Makes a subscription's row what `standing` says. Raises `StorageError`, and does so later."""

@@ -99,6 +99,8 @@ class Subscriptions:
             await self._progress.keep(standing)
         lane = Lane(standing, rules, sender, self._tail, self._progress, lambda: self._wake(name))
         self.lanes[name] = lane
+        for item in await self._progress.parked(name):
+            lane.add_parked(item)
         self._tasks[name] = asyncio.create_task(lane.run())
         return lane
 
@@ -112,9 +114,10 @@ class Subscriptions:
 
     async def _end(self, name: str) -> None:
         self.lanes.pop(name)
-        task = self._tasks.pop(name)
-        task.cancel()
-        await asyncio.wait({task})
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _forget_the_long_absent(self) -> None:
         for standing in list(self._progress.standings.values()):

@@ -31,6 +31,8 @@ class Window:
         self._position = standing.cursor
         #: Not yet done, and not parked: the oldest of them holds the cursor.
         self._outstanding: dict[int, Item] = {}
+        #: Those that have a row: where the cursor is before one of them, it is not taken from the log as well.
+        self._rows: set[int] = set()
 
     @property
     def waiting(self) -> int:
@@ -64,7 +66,7 @@ class Window:
     def _take(self, stored: Stored, rules: Rules) -> Item | None:
         """Queues what is wanted. Returns it where its key is held up."""
         self._position = stored.seq
-        if not rules.accepts(stored):
+        if stored.seq in self._rows or not rules.accepts(stored):
             return None
         item, key = Item(stored), rules.key(stored)
         self._outstanding[stored.seq] = item
@@ -73,7 +75,10 @@ class Window:
         return item if held_up else None
 
     def add_parked(self, key: str, item: Item) -> None:
-        """An item that has its own row already: of an earlier life, or out of the dead letters."""
+        """An item that has its own row already: of an earlier life, out of the dead letters, or to be replayed."""
+        if item.seq in self._rows:
+            return  # it comes anyway
+        self._rows.add(item.seq)
         self.parked += 1
         self.queues.add(key, item)
 
@@ -94,7 +99,9 @@ class Window:
         self.queues.again(key)
 
     def _remove(self, key: str, item: Item) -> None:
-        self.parked -= item.parked
+        if item.parked:
+            self.parked -= 1
+            self._rows.discard(item.seq)
         self._outstanding.pop(item.seq, None)
         self.queues.done(key)
         self._move()
@@ -105,6 +112,7 @@ class Window:
         for item in fresh:
             item.parked = True  # before the row is there: should the item be done meanwhile, the row goes after it came
         self.parked += len(fresh)
+        self._rows.update(item.seq for item in fresh)
         try:
             await self._progress.park(self._standing.name, items)
         except StorageError:  # said by `progress`
@@ -112,6 +120,7 @@ class Window:
                 if item.seq in self._outstanding:  # it holds the cursor: nothing is lost, only others wait
                     item.parked = False
                     self.parked -= 1
+                    self._rows.discard(item.seq)
             return
         for item in fresh:
             self._outstanding.pop(item.seq, None)

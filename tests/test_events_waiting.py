@@ -1,0 +1,116 @@
+"""Events that wait for another try: when their time comes, and that none is forgotten or doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvloop
+from events_world import Delivery, Receiver, running, until
+
+from proxy_addons.events import outcome
+from proxy_addons.events.event import Event
+from proxy_addons.events.key_queues import KeyQueues
+from proxy_addons.events.log import Stored
+from proxy_addons.events.progress import Item
+
+
+def item(seq: int, due: float = 0.0) -> Item:
+    return Item(Stored(seq, Event({"specversion": "1.0", "id": f"{seq}", "source": "/s", "type": "t"})), due=due)
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_every_line_goes_on_when_it_is_due_though_timers_ring_a_little_early(factory: type) -> None:
+    """uvloop counts whole milliseconds: of 200 timers some 40 ring before the time that they were set to."""
+
+    async def all_of(count: int) -> set[str]:
+        bell = asyncio.Event()
+        queues = KeyQueues(bell.set)
+        for seq in range(count):
+            queues.add(f"{seq}", item(seq, time.time() + 0.05 + seq / 777))
+        went: set[str] = set()
+        async with asyncio.timeout(10):
+            while len(went) < count:
+                await bell.wait()
+                bell.clear()
+                while found := queues.next():
+                    went.add(found[0])
+                    queues.done(found[0])
+        return went
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert len(runner.run(all_of(200))) == 200
+
+
+async def test_a_clock_that_is_set_back_delays_no_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda got: 503 if got.headers["Stores-Attempt"] == "1" else 204) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=0.5)])
+            await client.publish(1)
+            lane = broker.subscriptions.lanes["shop"]
+            await until(lambda: lane.parked == 1 and not lane.in_flight, "it waits for its second attempt")
+            monkeypatch.setattr(time, "time", lambda: now() - 86400)
+            await shop.wait_for(2)
+
+
+async def test_what_a_clock_that_was_wrong_put_off_for_years_comes_within_the_longest_pause(tmp_path: Path) -> None:
+    with Receiver(lambda _: 503) as shop:
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=60)])
+            await client.publish(1)
+            lane = broker.subscriptions.lanes["shop"]
+            await until(lambda: lane.parked == 1 and not lane.in_flight, "it waits for its second attempt")
+            await broker.writer.submit(lambda one: one.execute("UPDATE parked SET due = due + 1e9"))
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=60)])
+            (found,) = broker.subscriptions.lanes["shop"]._window.queues.items()
+            assert found.due <= time.time() + outcome.LONGEST_RETRY_AFTER
+
+
+async def test_what_waits_is_there_when_its_service_is_registered_again(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda _: 503) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=0.3)])
+            await client.publish(1, id="a", subject="k")
+            lane = broker.subscriptions.lanes["shop"]
+            await until(lambda: lane.parked == 1 and not lane.in_flight, "it waits for its second attempt")
+            shop.reply = lambda _: 204
+            await broker.subscriptions.follow([])
+            await client.publish(2, id="b", subject="k")
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=0.3)])
+            got = await shop.wait_for(3)
+            assert [(one.id, one.headers["Stores-Attempt"]) for one in got] == [("a", "1"), ("a", "2"), ("b", "1")]
+
+
+async def test_what_waits_beyond_the_cursor_comes_once_and_in_order_after_a_restart(tmp_path: Path) -> None:
+    """A slow delivery holds the cursor; what failed after it has rows of its own, and is in the log as well."""
+    release = threading.Event()
+
+    def reply(got: Delivery) -> int:
+        if got.id == "slow":
+            release.wait(20)
+            return 204
+        return 503
+
+    with Receiver(reply) as shop:
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=0.3)])
+            await client.publish(0, id="slow", subject="s")
+            await shop.wait_for(1)
+            for name in ("a", "b", "c"):
+                await client.publish(name, id=name, subject="k")
+            lane = broker.subscriptions.lanes["shop"]
+            await until(lambda: lane.parked == 3 and lane.in_flight == 1, "the others wait")
+        release.set()
+        before = len(shop.got)
+        shop.reply = lambda _: 204
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber(backoff=0.3)])
+            await broker.subscriptions.lanes["shop"].drained()
+            again = [one.id for one in shop.got[before:]]
+            assert [one for one in again if one != "slow"] == ["a", "b", "c"]
+            assert again.count("slow") == 1
