@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,6 +95,11 @@ class Event:
         """When it is no longer of use (the ``expirytime`` extension), in epoch seconds."""
         value = self.attributes.get("expirytime")
         return epoch(value) if isinstance(value, str) else None
+
+    @property
+    def expired(self) -> bool:
+        """Whether that has passed."""
+        return self.expires is not None and self.expires <= time.time()
 
     @property
     def size(self) -> int:

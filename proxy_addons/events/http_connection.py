@@ -14,6 +14,9 @@ from proxy_addons.events.trust import Trust
 
 #: Bytes of a streamed answer that may wait to be read: with more of them, the other side waits.
 _AHEAD = 1024 * 1024
+#: Bytes of an answer's head, with the interim ones before it, that are read at most; and of a body beyond what is kept:
+#: after them the answer is as good as complete, and nobody reads what may have no end.
+_LARGEST_HEAD, _MOST_SKIPPED = 256 * 1024, 1024 * 1024
 _SWITCHING = 101
 
 
@@ -52,9 +55,12 @@ class Answer:
 
 
 async def connect(place: Place) -> Connection:
-    """A new connection. Raises ``OSError``, `RefusedError` if nobody listens."""
+    """A new connection. Raises ``OSError``, `RefusedError` if nobody listens.
+
+    Where one address refuses and the other is none of this machine (many containers have no ::1), nobody listens.
+    """
     loop = asyncio.get_running_loop()
-    error: OSError = RefusedError("there is no address to connect to")
+    error: OSError | None = None
     context = place.context.context() if isinstance(place.context, Trust) else place.context
     for host, port in place.addresses:
         try:
@@ -64,10 +70,10 @@ async def connect(place: Place) -> Connection:
         except ConnectionRefusedError as refused:
             error = RefusedError(str(refused))
         except OSError as failed:
-            error = failed
+            error = error or failed
         else:
             return connection
-    raise error
+    raise error or RefusedError("there is no address to connect to")
 
 
 class Connection(asyncio.Protocol):
@@ -124,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._answer, self._body = Answer(), bytearray()
         self._kept = kept
+        self._head_size = self._skipped = 0
         self.answered = self.reusable = self._headed = self._complete = False
         self.transport.write(data)
 
@@ -138,6 +145,11 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(ConnectionError(f"no HTTP answer: {error}"))
             self.transport.abort()
+        if not self._headed:
+            self._head_size += len(data)
+            if self._head_size > _LARGEST_HEAD:
+                self._fail(ConnectionError("the head of its answer has no end"))
+                self.transport.abort()
 
     def on_message_begin(self) -> None:
         """llhttp: an answer begins, perhaps only an interim one."""
@@ -161,7 +173,8 @@ class Connection(asyncio.Protocol):
         if self._kept is not None:
             room = self._kept - len(self._body)
             self._body += data[:room]
-            self._answer.cut = self._answer.cut or len(data) > room
+            if len(data) > room:
+                self._skip(len(data) - room)
             return
         self._pieces.append(data)
         self._ahead += len(data)
@@ -169,9 +182,16 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
         self._more.set()
 
+    def _skip(self, size: int) -> None:
+        self._answer.cut = True
+        self._skipped += size
+        if self._skipped > _MOST_SKIPPED and not self._complete:
+            self._finish()
+            self.transport.abort()
+
     def on_message_complete(self) -> None:
         """llhttp: that was all of it."""
-        if self._headed:
+        if self._headed and not self._complete:
             self.reusable = self._parser.should_keep_alive()
             self._finish()
 

@@ -162,12 +162,15 @@ class Lane:
         self.ring()
 
     async def _deliver(self, key: str, item: Item) -> None:
-        expires = item.stored.event.expires
-        if expires is not None and expires <= time.time():
+        if item.stored.event.expired:
             self.counts.expired += 1
             self._window.done(key, item)
             return
-        outcome = await self.sender.send(item.stored, item.attempt + 1)
+        try:
+            outcome = await self.sender.send(item.stored, item.attempt + 1)
+        except Exception as error:  # noqa: BLE001 - no reason to hold up the others of its key for ever
+            _log.exception("A fault of the event broker itself, in a delivery to %s", self.standing.name)
+            outcome = Outcome(Verdict.RETRY, reason=f"a fault of the event broker itself: {error!r}")
         if outcome.verdict is Verdict.DONE:
             self.counts.delivered += 1
             self._closed.ease()

@@ -65,30 +65,33 @@ class ServiceSender:
         self.ready = bool(subscriber.addresses)
 
     async def send(self, stored: Stored, attempt: int) -> Outcome:
-        """POSTs the event. A refused connection is no attempt: nobody was there."""
+        """POSTs the event. A refused connection is no attempt: nobody was there. Nor is what comes before the POST."""
         try:
-            async with asyncio.timeout(self._wish.timeout):
-                key = self._key()
-                async with self._validating:
-                    if not self._validated:
-                        await self._validate()
-                await self._keep_rate()
-                head, body = self._message(stored, attempt, key)
-                answer = await self._client.request(self._place, head, body)
+            key = self._key()
+            await self._be_allowed()
+            if stored.event.expired:
+                return Outcome(Verdict.WAIT)  # while it was not allowed yet: the lane notices
+            outcome = await self._post(*self._message(stored, attempt, key))
         except _HeldError as error:
             self.problem = str(error)
-            return Outcome(Verdict.WAIT, reason=str(error), retry_after=error.seconds)
+            return Outcome(Verdict.WAIT, reason=self.problem, retry_after=error.seconds)
         except RefusedError:
             self.problem = "nobody listens on its port"
             return Outcome(Verdict.WAIT, reason=self.problem)
+        self.problem = ""  # somebody listens
+        return outcome
+
+    async def _post(self, head: bytes, body: bytes) -> Outcome:
+        try:
+            async with asyncio.timeout(self._wish.timeout):
+                return judged(await self._client.request(self._place, head, body))
+        except RefusedError:
+            raise
         except TimeoutError:
-            self.problem = ""  # somebody listens
             return Outcome(Verdict.RETRY, reason=f"no answer within {self._wish.timeout:g} s")
         except OSError as error:
             # what was ended while it worked has not failed
             return Outcome(Verdict.RETRY if self.ready else Verdict.WAIT, reason=f"the connection broke: {error}")
-        self.problem = ""
-        return judged(answer)
 
     def _key(self) -> bytes | None:
         name = self._wish.sign
@@ -115,26 +118,36 @@ class ServiceSender:
             headers += signature.headers(key, stored.event.identity, int(time.time()), body)
         return head("POST", self._wish.deliver, self._subscriber.host, headers, len(body)), body
 
+    async def _be_allowed(self) -> None:
+        """Once it has said that we may, and where it has said how often, in turn."""
+        async with self._validating:
+            if not self._validated:
+                await self._validate()
+        if self._interval:
+            now = asyncio.get_running_loop().time()
+            self._next = max(self._next, now) + self._interval
+            await asyncio.sleep(self._next - self._interval - now)
+
     async def _validate(self) -> None:
         """Asks whether we may, and how often (CloudEvents, HTTP 1.1 Web Hooks, section 4)."""
         asked = [(b"WebHook-Request-Origin", self._origin.encode())]
-        answer = await self._client.request(
-            self._place, head("OPTIONS", self._wish.deliver, self._subscriber.host, asked, 0), b""
-        )
+        question = head("OPTIONS", self._wish.deliver, self._subscriber.host, asked, 0)
+        try:
+            async with asyncio.timeout(self._wish.timeout):
+                answer = await self._client.request(self._place, question, b"")
+        except RefusedError:
+            raise
+        except OSError as error:  # a TimeoutError is one
+            raise _HeldError(f"OPTIONS {self._wish.deliver}: {str(error) or 'no answer in time'}") from error
         allowed = answer.headers.get("webhook-allowed-origin", "")
         if allowed not in {"*", self._origin}:
             raise _HeldError(
                 f"OPTIONS {self._wish.deliver} answered {answer.status} without WebHook-Allowed-Origin: {self._origin}"
             )
         rate = answer.headers.get("webhook-allowed-rate", "*")
-        self._interval = 60.0 / int(rate) if rate.isdecimal() and int(rate) else 0.0
+        # as a float: there is no number that is too large for one
+        self._interval = 60.0 / float(rate) if rate.isdecimal() and float(rate) else 0.0
         self._validated = True
-
-    async def _keep_rate(self) -> None:
-        if self._interval:
-            now = asyncio.get_running_loop().time()
-            self._next = max(self._next, now) + self._interval
-            await asyncio.sleep(self._next - self._interval - now)
 
 
 class _HeldError(Exception):
