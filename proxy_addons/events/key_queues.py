@@ -92,6 +92,28 @@ class KeyQueues:
             else:
                 del self._lines[key]
 
+    def rearrange(self, key_of: Callable[[Item], str | None]) -> list[Item]:
+        """Puts all into the lines that they belong to now, in their order; those without any go, and are returned.
+
+        Nothing may be under way.
+        """
+        items = sorted(self.items(), key=lambda item: item.seq)
+        self.close()
+        self._lines, self._runnable, self._count = {}, deque(), 0
+        gone = []
+        for item in items:
+            key = key_of(item)
+            if key is None:
+                gone.append(item)
+            else:
+                self.add(key, item)
+        return gone
+
+    def behind_parked(self) -> list[Item]:
+        """Those that are not parked, in lines whose first is."""
+        held_up = (line for line in self._lines.values() if line[0].parked)
+        return [item for line in held_up for item in line if not item.parked]
+
     def items(self) -> Iterator[Item]:
         """All of them."""
         for line in self._lines.values():
@@ -101,6 +123,7 @@ class KeyQueues:
         """No timer rings any more."""
         for timer in self._timers:
             timer.cancel()
+        self._timers.clear()
 
     def _schedule(self, key: str, item: Item) -> None:
         when = item.due

@@ -48,6 +48,7 @@ class Lane:
         self._quiet = asyncio.Event()
         self._window = Window(standing, tail, progress, self.ring)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = False
         #: While the subscriber is not there, or wants time; while the log cannot be read.
         self._closed, self._unread = Hold(self.ring), Hold(self.ring)
 
@@ -87,6 +88,11 @@ class Lane:
         """Something has changed: there may be work."""
         self._bell.set()
 
+    def change(self, rules: Rules) -> None:
+        """Another wish. It is for what waits already as well, once nothing is under way any more."""
+        self.rules, self._changed = rules, True
+        self.ring()
+
     def reopen(self) -> None:
         """The subscriber has changed its state: whatever held it is looked at anew."""
         self._closed.lift()
@@ -116,6 +122,9 @@ class Lane:
             while True:
                 self._bell.clear()
                 await self._read()
+                if self._changed and not self._tasks:
+                    self._changed = False
+                    await self._window.rearrange(self.rules)
                 self._start()
                 if not self.waiting:
                     self._quiet.set()
@@ -140,7 +149,7 @@ class Lane:
 
     def _start(self) -> None:
         """Begins as many deliveries as may run side by side."""
-        if self.standing.paused or self.standing.ended or not self._window.queues.may_go:
+        if self._changed or self.standing.paused or self.standing.ended or not self._window.queues.may_go:
             return
         if not self.sender.ready:
             if self.rules.wakes:

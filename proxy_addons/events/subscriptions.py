@@ -76,11 +76,11 @@ class Subscriptions:
             await self.add(subscriber.name, Rules.of(subscriber.subscription), sender, subscriber.subscription)
             return
         assert isinstance(lane.sender, ServiceSender)
-        lane.rules = Rules.of(subscriber.subscription)
         lane.sender.follow(subscriber)
         definition = _definition(subscriber.subscription)
-        if lane.standing.definition != definition:  # another wish than the one that it declared ended with 410
-            lane.standing.definition, lane.standing.ended = definition, ""
+        if lane.standing.definition != definition:
+            lane.change(Rules.of(subscriber.subscription))
+            lane.standing.definition, lane.standing.ended = definition, ""  # another one than it ended with 410
             await self._progress.keep(lane.standing)
         lane.reopen()
 
@@ -88,12 +88,13 @@ class Subscriptions:
         """A lane, which goes on where it was, or begins where its subscription says."""
         definition = _definition(subscription)
         standing = self._progress.standings.get(name)
+        changed = standing is not None and standing.definition != definition
         if standing is None:
             cursor = 0 if subscription.begin == "first" else self._tail.last
             standing = Standing(name, cursor, definition=definition)
             await self._progress.keep(standing)
-        elif standing.absent is not None or standing.definition != definition:
-            if standing.definition != definition:
+        elif standing.absent is not None or changed:
+            if changed:
                 standing.ended = ""
             standing.absent, standing.definition = None, definition
             await self._progress.keep(standing)
@@ -101,6 +102,8 @@ class Subscriptions:
         self.lanes[name] = lane
         for item in await self._progress.parked(name):
             lane.add_parked(item)
+        if changed:
+            lane.change(rules)
         self._tasks[name] = asyncio.create_task(lane.run())
         return lane
 

@@ -74,6 +74,15 @@ class Window:
         self.queues.add(key, item)
         return item if held_up else None
 
+    async def rearrange(self, rules: Rules) -> None:
+        """What waits already obeys these from now on: what is not wanted any more goes. Nothing may be under way."""
+        gone = self.queues.rearrange(lambda item: rules.key(item.stored) if rules.accepts(item.stored) else None)
+        for item in gone:
+            self._forget(item)
+        if behind := self.queues.behind_parked():
+            await self._park(behind)
+        self._move()
+
     def add_parked(self, key: str, item: Item) -> None:
         """An item that has its own row already: of an earlier life, out of the dead letters, or to be replayed."""
         if item.seq in self._rows:
@@ -84,27 +93,28 @@ class Window:
 
     def done(self, key: str, item: Item) -> None:
         """The first of its key is delivered, or need not be."""
-        if item.parked:
-            self._progress.unpark(self._standing.name, item)
-        self._remove(key, item)
+        self._forget(item)
+        self.queues.done(key)
+        self._move()
 
     async def bury(self, key: str, item: Item, status: int | None, reason: str) -> None:
         """The first of its key becomes a dead letter. Raises `StorageError` where that cannot be kept."""
         await self._progress.bury(self._standing.name, item, status, reason)
-        self._remove(key, item)
+        self._forget(item)
+        self.queues.done(key)
+        self._move()
 
     async def put_off(self, key: str, item: Item) -> None:
         """The first of its key is tried again when it is due; it and all behind it no longer hold the cursor."""
         await self._park([one for one in self.queues.line(key) if one is item or not one.parked])
         self.queues.again(key)
 
-    def _remove(self, key: str, item: Item) -> None:
+    def _forget(self, item: Item) -> None:
         if item.parked:
+            self._progress.unpark(self._standing.name, item)
             self.parked -= 1
             self._rows.discard(item.seq)
         self._outstanding.pop(item.seq, None)
-        self.queues.done(key)
-        self._move()
 
     async def _park(self, items: list[Item]) -> None:
         """Gives items rows of their own, so that they no longer hold the cursor."""
