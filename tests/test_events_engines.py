@@ -16,7 +16,7 @@ from engine_servers import EngineServer
 from events_world import Client, Receiver, running, structured, subscriber, until
 from nats.aio.client import ServerVersion
 
-from proxy_addons.events import engine_nats
+from proxy_addons.events import engine_nats_settings
 from proxy_addons.events.broker import Broker, Limits
 from proxy_addons.events.event import Event
 
@@ -338,7 +338,7 @@ async def test_nats_before_2_10_is_said_not_to_sync_each_event(tmp_path: Path) -
     finally:
         server.kill()
     for text, old in (("2.9.10", True), ("2.9.25", True), ("2.10.0", False), ("2.11.4", False), ("3.0.1", False)):
-        assert ("sync_interval: always" in engine_nats._syncs_late(ServerVersion(text))) == old
+        assert ("sync_interval: always" in engine_nats_settings.syncs_late(ServerVersion(text))) == old
 
 
 async def test_what_is_larger_than_the_server_takes_is_413_and_harms_nobody(tmp_path: Path) -> None:

@@ -49,10 +49,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is around it. `domains`: where it is reached; `start` asks for a service; `environ` has the secrets."""
+    """What is around it. `domains`: where it is reached; `start` asks for a service; `environ` has the secrets.
+
+    `lost` is called when the broker has to be opened anew: the server that keeps its log has another one.
+    """
 
     domains: tuple[str, ...] = ("localhost",)
     start: Callable[[str], None] = lambda _: None
+    lost: Callable[[], None] = lambda: None
     environ: Mapping[str, str] | None = None
     remote: Remote | None = None
 
@@ -101,7 +105,7 @@ class Broker:
             stack.callback(database.close)
             writer = Writer(database.writer)
             stack.push_async_callback(writer.close)
-            log = await open_log(engine, database, writer)
+            log = await open_log(engine, database, writer, around.lost)
             stack.push_async_callback(log.close)
             broker = cls(log, writer, Progress(database, writer), limits, around)
             stack.push_async_callback(broker.subscriptions.close)

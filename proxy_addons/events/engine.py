@@ -25,7 +25,10 @@ class TooLargeError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `position` is the engine's own number for it; they grow, and need not be without gaps."""
+    """One entry. `position` is the engine's own number for it; they grow, and need not be without gaps.
+
+    `data` is empty where somebody else than a broker has written it.
+    """
 
     position: int
     data: bytes
@@ -46,6 +49,8 @@ class Engine(Protocol):
     caution: str
     #: Called in the loop when there may be entries of somebody else, or the server is reached again.
     on_news: Callable[[], None]
+    #: Called in the loop when the stream is gone, or another one than was opened: it has to be opened anew.
+    on_loss: Callable[[], None]
 
     async def open(self) -> str:
         """Connects; makes the stream if there is none. Returns what tells it from one that is made anew later.
@@ -65,6 +70,9 @@ class Engine(Protocol):
 
         So the first of them may have nothing new; where that one is dropped already, it is the oldest one after it.
         """
+
+    def took(self, entry: Entry) -> None:
+        """All up to this entry is known to who appends; what is appended goes behind it, or not at all."""
 
     async def trim(self, entry: Entry) -> None:
         """Drops this entry and all older ones."""

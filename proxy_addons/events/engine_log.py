@@ -7,14 +7,15 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from proxy_addons.events.engine import Engine, Entry, OvertakenError
+from proxy_addons.events.engine import Engine, Entry, OvertakenError, TooLargeError
 from proxy_addons.events.engine_group import Request, Requests, placed
-from proxy_addons.events.engine_record import Record, decode, encode
+from proxy_addons.events.engine_record import Decoded, Record, encode
 from proxy_addons.events.event import Event
 from proxy_addons.events.known import Known
 from proxy_addons.events.log import Appended, Stored
+from proxy_addons.events.trouble import Trouble
 from proxy_addons.events.writer import StorageError, Writer
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ _ENTRIES = 64
 _TRIES = 20
 #: Seconds that a close waits for what was accepted before it.
 _GRACE = 5.0
+#: Seconds until the next look at the log where one has failed: the first, and the longest. A server that was only slow
+#: tells nobody that it answers again.
+_FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
 class EngineLog:
@@ -40,13 +44,20 @@ class EngineLog:
         self._requests = Requests()
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
-        self._decoded: dict[int, Record] = {}
+        self._decoded = Decoded(self._id, _ENTRIES)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        self._trouble = ""
+        #: Why it was not reached when it was asked last; an entry that cannot be read.
+        self._away = self._broken = ""
+        self._trouble = Trouble(_log, "The newest events cannot be read")
 
     @classmethod
-    async def open(cls, engine: Engine, known: Known, writer: Writer) -> EngineLog:
-        """The log, with everything known that is in it. Raises `StorageError`, `StoresError`."""
+    async def open(
+        cls, engine: Engine, known: Known, writer: Writer, lost: Callable[[], None] = lambda: None
+    ) -> EngineLog:
+        """The log, with everything known that is in it. Raises `StorageError`, `StoresError`.
+
+        `lost` is called when it has to be opened anew, because the engine's stream is gone, or another one.
+        """
         log_id = await engine.open()
         if known.log_id != log_id:
             if known.log_id:
@@ -54,7 +65,7 @@ class EngineLog:
             await known.begin(log_id)
         log = cls(engine, known, writer)
         await log._catch_up()
-        engine.on_news = log._news.set
+        engine.on_news, engine.on_loss = log._news.set, lost
         log._tasks = (asyncio.create_task(log._append_all()), asyncio.create_task(log._follow()))
         return log
 
@@ -71,7 +82,7 @@ class EngineLog:
     @property
     def problem(self) -> str:
         """What is wrong with the engine."""
-        return self._engine.problem or self._trouble
+        return self._engine.problem or self._broken or self._away
 
     @property
     def caution(self) -> str:
@@ -110,19 +121,36 @@ class EngineLog:
                 request.future.set_result(answer)
 
     async def _store(self, group: list[Request]) -> list[Appended]:
+        before = self._last
         for _ in range(_TRIES):
             identities = {event.identity for request in group for event in request.events}
             stored, answers = placed(group, await self._known.find(list(identities)), self._last)
             if not stored:
                 return answers
             try:
-                await self._engine.append(stored[0].seq, encode(Record(self._id, tuple(stored))))
+                with self._reached():
+                    await self._engine.append(stored[0].seq, encode(Record(self._id, tuple(stored))))
             except OvertakenError:
                 await self._catch_up()
             else:
                 self._took(stored)
                 return answers
-        raise StorageError(f"{self._engine.where}: other brokers were always quicker")
+        why = (
+            "other brokers were always quicker" if self._last > before else "somebody else than a broker writes into it"
+        )
+        raise StorageError(f"{self._engine.where}: {why}")
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Around a question to the engine: notes whether it answers."""
+        try:
+            yield
+        except TooLargeError:
+            raise
+        except StorageError as error:
+            self._away = str(error)
+            raise
+        self._away = ""
 
     def _took(self, stored: Sequence[Stored]) -> None:
         self._last = stored[-1].seq
@@ -134,47 +162,51 @@ class EngineLog:
         before = -1
         while before < self._last:
             before = self._last
-            for record in await self._records(before):
-                if fresh := [one for one in record.stored if one.seq > self._last]:
+            for entry in await self._entries(before):
+                if fresh := [one for one in self._events(entry) if one.seq > self._last]:
                     self._took(fresh)
+                self._engine.took(entry)
 
     async def _follow(self) -> None:
-        """Looks whenever the engine says that there may be something."""
+        """Looks whenever the engine says that there may be something; where that fails, again after a while."""
+        pause: float | None = None
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
             self._news.clear()
             try:
                 async with self._lock:
                     await self._catch_up()
             except StorageError as error:
-                _log.warning("%s", error)
+                self._trouble.begins(error)
+                pause = min((pause or _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
             else:
+                self._trouble.ends()
+                pause = None
                 self.on_stored([])  # whoever could not read before may now
 
-    async def _records(self, after: int) -> list[Record]:
-        return [self._record(entry) for entry in await self._engine.read(after, _ENTRIES)]
+    async def _entries(self, after: int) -> list[Entry]:
+        with self._reached():
+            return await self._engine.read(after, _ENTRIES)
 
-    def _record(self, entry: Entry) -> Record:
-        """Decoded once, also where a large one is read in several parts."""
-        record = self._decoded.get(entry.position)
-        if record is None:
-            try:
-                record = decode(entry.data, self._id)
-            except ValueError as error:
-                self._trouble = f"{self._engine.where}, entry {entry.position}: {error}"
-                raise StorageError(self._trouble) from error
-            if len(self._decoded) >= _ENTRIES:
-                self._decoded.clear()
-            self._decoded[entry.position] = record
-        return record
+    def _events(self, entry: Entry) -> tuple[Stored, ...]:
+        """Those in an entry: none where somebody else has written it."""
+        if not entry.data:
+            return ()
+        try:
+            return self._decoded.record(entry.position, entry.data).stored
+        except ValueError as error:
+            self._broken = f"{self._engine.where}, entry {entry.position}: {error}"
+            raise StorageError(self._broken) from error
 
     async def read(self, after: int, limit: int) -> list[Stored]:
         """From the engine."""
         found: list[Stored] = []
         if after >= self._last:
             return found
-        for record in await self._records(after):
-            found += [one for one in record.stored if after < one.seq <= self._last]
+        for entry in await self._entries(after):
+            found += [one for one in self._events(entry) if after < one.seq <= self._last]
             if len(found) >= limit:
                 break
         return found[:limit]
@@ -195,18 +227,21 @@ class EngineLog:
         while True:
             excess = _number(await self._engine.facts(), "bytes") - largest
             dropped: Entry | None = None
-            for entry in await self._engine.read(0, _ENTRIES):
-                record = self._record(entry)
-                old = excess > 0 or record.stored[-1].at < older_than
-                if not old or record.last > up_to or record.last >= self._last:
-                    break
+            last = 0
+            for entry in await self._entries(0):
+                events = self._events(entry)
+                if events:
+                    old = excess > 0 or events[-1].at < older_than
+                    if not old or events[-1].seq > up_to or events[-1].seq >= self._last:
+                        break
+                    last = events[-1].seq
+                    gone += len(events)
                 dropped = entry
                 excess -= len(entry.data)
-                gone += len(record.stored)
             if dropped is None:
                 return gone
             await self._engine.trim(dropped)
-            await self._known.trim(self._record(dropped).last)
+            await self._known.trim(last)
 
     async def health(self) -> dict[str, object]:
         """What the engine says; while it says nothing, what is known of it."""

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 import nats
 import nats.errors
-from nats.aio.client import Client, ServerVersion
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from procman.errors import StoresError
 from procman.event_settings import shown
+from proxy_addons.events import engine_nats_settings
 from proxy_addons.events.engine import Entry, OvertakenError, TooLargeError, away, stream_of
 from proxy_addons.events.engine_places import Places
 from proxy_addons.events.writer import StorageError
@@ -25,8 +26,6 @@ _PATIENCE, _PAUSE = 5.0, 0.5
 #: Entries that are asked for at once: there is a request for each.
 _SIDE_BY_SIDE = 32
 _FIRST = "Stores-First"
-#: The version that can sync each write.
-_SYNCS_ALWAYS = (2, 10)
 #: JetStream's error codes: "wrong last sequence" (nats-server, server/errors.json).
 _WRONG_LAST = 10071
 
@@ -44,8 +43,12 @@ class NatsEngine:
         self.where = f"{shown(self._url)}/{self._stream}"
         self.problem = self.caution = ""
         self.on_news: Callable[[], None] = lambda: None
+        self.on_loss: Callable[[], None] = lambda: None
         self._client = Client()
         self._jet: JetStreamContext | None = None
+        #: What tells the stream from one that is made anew.
+        self._created = ""
+        #: The position of the newest entry that the log knows.
         self._last = 0
         self._places = Places()
         #: Questions that the server has not answered yet.
@@ -75,7 +78,8 @@ class NatsEngine:
                 raise StoresError(f"{self.where}: {error.description}", "See: nats stream info") from error
             raise away(self.where, error) from error
         self._last = info.state.last_seq
-        return f"nats {self._stream} {info.created}"
+        self._created = str(info.created)
+        return f"nats {self._stream} {self._created}"
 
     async def _info(self) -> api.StreamInfo:
         assert self._jet is not None
@@ -91,9 +95,12 @@ class NatsEngine:
                 f"{self.where} is another program's stream: its subjects are {', '.join(config.subjects or [])}",
                 'Name another one: engine = "nats://host:4222/stores-events"',
             )
-        self.problem = _loses(config)
-        self.caution = _syncs_late(self._client.connected_server_version)
+        self._look(config)
         return info
+
+    def _look(self, config: api.StreamConfig) -> None:
+        self.problem = engine_nats_settings.loses(config)
+        self.caution = engine_nats_settings.syncs_late(self._client.connected_server_version)
 
     async def append(self, first: int, data: bytes) -> None:
         """Published with the sequence that must be the last one; the id keeps two from being the first ever."""
@@ -109,6 +116,9 @@ class NatsEngine:
                 if error.err_code == _WRONG_LAST:
                     raise OvertakenError from error
                 raise StorageError(f"{self.where}: {error.description}") from error
+            except NoStreamResponseError:
+                await self._state(jet)  # says what is lost
+                raise
             except nats.errors.MaxPayloadError as error:
                 most = f"{self._client.max_payload} bytes at once: max_payload in its configuration"
                 raise TooLargeError(f"{self.where} takes at most {most}") from error
@@ -121,7 +131,7 @@ class NatsEngine:
         """One request an entry, many at once."""
         entries: list[Entry] = []
         async with self._asking() as jet:
-            state = (await jet.stream_info(self._stream)).state
+            state = await self._state(jet)
             position = await self._position(after + 1, state) if state.messages else state.last_seq + 1
             while position <= state.last_seq and len(entries) < limit:
                 end = min(position + min(_SIDE_BY_SIDE, limit - len(entries)), state.last_seq + 1)
@@ -129,9 +139,23 @@ class NatsEngine:
                 # a number that was deleted by hand is answered with the next one that is there
                 entries += [entry for number, entry in enumerate(found, position) if entry and entry.position == number]
                 position = end
-        if entries:
-            self._last = max(self._last, entries[-1].position)
         return entries
+
+    def took(self, entry: Entry) -> None:
+        """The next one is appended behind it."""
+        self._last = max(self._last, entry.position)
+
+    async def _state(self, jet: JetStreamContext) -> api.StreamState:
+        """Of the stream that was opened."""
+        try:
+            info = await jet.stream_info(self._stream)
+        except NotFoundError:
+            info = None
+        if info is None or str(info.created) != self._created:
+            self.problem = f"{self.where} was deleted, or begun anew"
+            self.on_loss()
+            raise StorageError(self.problem)
+        return info.state
 
     async def _position(self, place: int, state: api.StreamState) -> int:
         """Of the entry in which a place is: the last one whose first place is not after it."""
@@ -139,7 +163,9 @@ class NatsEngine:
         while low < high:
             middle = (low + high + 1) // 2
             message = await self._message(middle)
-            first = int((message.headers or {}).get(_FIRST, 0)) if message else place + 1
+            while message and message.seq and not (message.headers or {}).get(_FIRST):
+                message = await self._message(message.seq + 1)  # somebody else's tells nothing
+            first = int((message.headers or {})[_FIRST]) if message else place + 1
             low, high = (middle, high) if first <= place else (low, middle - 1)
         return low
 
@@ -154,9 +180,12 @@ class NatsEngine:
 
     async def _get(self, position: int) -> Entry | None:
         message = await self._message(position)
-        if message is None or message.seq is None or not message.headers:
+        if message is None or message.seq is None:
             return None
-        self._places.learn(int(message.headers[_FIRST]), message.seq)
+        first = (message.headers or {}).get(_FIRST)
+        if first is None:
+            return Entry(message.seq, b"")
+        self._places.learn(int(first), message.seq)
         return Entry(message.seq, message.data or b"")
 
     async def trim(self, entry: Entry) -> None:
@@ -168,7 +197,7 @@ class NatsEngine:
     async def facts(self) -> dict[str, object]:
         """As the stream counts."""
         async with self._asking() as jet:
-            state = (await jet.stream_info(self._stream)).state
+            state = await self._state(jet)
         return {"bytes": state.bytes, "entries": state.messages}
 
     @contextlib.asynccontextmanager
@@ -211,28 +240,7 @@ class NatsEngine:
     async def _reconnected(self) -> None:
         self.problem = ""
         with contextlib.suppress(OSError, TimeoutError, StorageError, nats.errors.Error):
-            await self._info()
+            async with self._asking() as jet:
+                await self._state(jet)
+                self._look((await jet.stream_info(self._stream)).config)
         self.on_news()
-
-
-def _loses(config: api.StreamConfig) -> str:
-    """What in a stream's configuration drops events before they are delivered; it may be somebody's own."""
-    if config.storage == api.StorageType.MEMORY:
-        return f"the stream {config.name} is kept in memory: what is acknowledged goes with the server"
-    limits = {"max_age": config.max_age, "max_bytes": config.max_bytes, "max_msgs": config.max_msgs}
-    limited = [name for name, value in limits.items() if value and value > 0]
-    if limited:
-        hint = f"nats stream edit {config.name} --{limited[0].replace('_', '-')}=-1"
-        return f"the stream {config.name} drops events by {', '.join(limited)}, delivered or not: {hint}"
-    return ""
-
-
-def _syncs_late(version: ServerVersion) -> str:
-    """What a server that is too old cannot do (NATS' release notes for 2.10: ``sync_interval: always``)."""
-    if (version.major, version.minor) >= _SYNCS_ALWAYS:
-        return ""
-    return (
-        f"nats-server {version.major}.{version.minor}.{version.patch} cannot sync each event to the disk: if its "
-        "machine loses power, up to two minutes of acknowledged events are lost (a killed server loses none). "
-        "Install nats-server 2.10 or newer, with sync_interval: always in its jetstream { } block"
-    )

@@ -64,3 +64,22 @@ def decode(data: bytes, reader: str) -> Record:
 def size_of(events: Sequence[Event]) -> int:
     """About what they take, in bytes."""
     return sum(event.size + 64 for event in events)
+
+
+class Decoded:
+    """The records that were read last, by position: a large one is read in several parts, and decoded once."""
+
+    def __init__(self, reader: str, most: int) -> None:
+        self._reader = reader
+        self._most = most
+        self._records: dict[int, Record] = {}
+
+    def record(self, position: int, data: bytes) -> Record:
+        """The one there. Raises ``ValueError`` where it is none."""
+        record = self._records.get(position)
+        if record is None:
+            record = decode(data, self._reader)
+            if len(self._records) >= self._most:
+                self._records.clear()
+            self._records[position] = record
+        return record

@@ -39,6 +39,9 @@ class RedisEngine:
         self.where = f"{shown(self._url)}/{self._key}"
         self.problem = self.caution = ""
         self.on_news: Callable[[], None] = lambda: None
+        self.on_loss: Callable[[], None] = lambda: None
+        #: What tells the stream from one that is made anew.
+        self._id = b""
         self._client: Any = None
         self._ear: Any = None
         #: Of our own appends, whose news are none.
@@ -60,7 +63,7 @@ class RedisEngine:
             await self._check()
             # the id goes with the stream: made with it, and lost with it
             await self._client.set(f"{self._key}:id", uuid.uuid4().hex, nx=True)
-            log_id = await self._client.get(f"{self._key}:id")
+            self._id = await self._client.get(f"{self._key}:id")
             await self._look()
         except _GONE as error:
             await self.close()
@@ -74,7 +77,7 @@ class RedisEngine:
             await self.close()
             raise
         self._listening = asyncio.create_task(self._listen())
-        return f"redis {self._key} {log_id.decode()}"
+        return f"redis {self._key} {self._id.decode()}"
 
     async def _check(self) -> None:
         kind = await self._client.type(self._key)
@@ -98,29 +101,39 @@ class RedisEngine:
             pipe = self._client.pipeline(transaction=False)
             pipe.xadd(self._key, {_FIELD: data}, id=f"{first}-0")
             pipe.publish(f"{self._key}:news", first)
+            pipe.get(f"{self._key}:id")
             self._own.add(b"%d" % first)
-            added, _ = await pipe.execute(raise_on_error=False)
-        except _GONE as error:
-            raise self._away(error) from error
-        except RedisError as error:
-            raise StorageError(f"{self.where}: {error}") from error
+            added, _, log_id = await pipe.execute(raise_on_error=False)
+        except (*_GONE, RedisError) as error:
+            self._own.discard(b"%d" % first)  # should it be there all the same, that is news
+            raise self._failed(error) from error
         if isinstance(added, ResponseError) and "equal or smaller" in str(added):
             raise OvertakenError
-        if isinstance(added, _GONE):
-            raise self._away(added)
         if isinstance(added, Exception):
-            raise StorageError(f"{self.where}: {added}")
+            raise self._failed(added) from added
+        if log_id != self._id:
+            self.on_loss()  # what was appended just now is the first one of another stream
 
     async def read(self, after: int, limit: int) -> list[Entry]:
         """By ids, which are places."""
         try:
-            (begins,) = await self._client.xrevrange(self._key, f"{after + 1}-0", "-", 1) or [(f"{after + 1}-0", {})]
-            rows = await self._client.xrange(self._key, begins[0], "+", limit)
-        except _GONE as error:
-            raise self._away(error) from error
-        except RedisError as error:
-            raise StorageError(f"{self.where}: {error}") from error
-        return [Entry(int(name.partition(b"-")[0]), fields[_FIELD]) for name, fields in rows]
+            rows = await self._client.xrange(self._key, await self._begin(after + 1), "+", limit)
+        except (*_GONE, RedisError) as error:
+            raise self._failed(error) from error
+        return [Entry(int(name.partition(b"-")[0]), fields.get(_FIELD, b"")) for name, fields in rows]
+
+    async def _begin(self, place: int) -> bytes:
+        """The id of the newest entry of a broker that begins there or before it."""
+        highest = b"%d-0" % place
+        while found := await self._client.xrevrange(self._key, highest, "-", 1):
+            ((name, fields),) = found
+            if _FIELD in fields:
+                return bytes(name)
+            highest = b"(" + name
+        return b"%d-0" % place
+
+    def took(self, entry: Entry) -> None:
+        """Redis itself takes nothing that is not behind all others."""
 
     async def trim(self, entry: Entry) -> None:
         """XTRIM drops what is below an id."""
@@ -134,13 +147,11 @@ class RedisEngine:
     async def _ask(self, asked: Any) -> Any:
         try:
             return await asked
-        except _GONE as error:
-            raise self._away(error) from error
-        except RedisError as error:
-            raise StorageError(f"{self.where}: {error}") from error
+        except (*_GONE, RedisError) as error:
+            raise self._failed(error) from error
 
-    def _away(self, error: BaseException) -> StorageError:
-        return away(self.where, error)
+    def _failed(self, error: BaseException) -> StorageError:
+        return away(self.where, error) if isinstance(error, _GONE) else StorageError(f"{self.where}: {error}")
 
     async def _listen(self) -> None:
         """Hears of other brokers' entries, and notices when the server goes and comes."""
@@ -154,6 +165,9 @@ class RedisEngine:
                     if message["type"] == "subscribe":
                         self._own.clear()
                         await self._look()
+                        if await self._client.get(f"{self._key}:id") != self._id:
+                            self.problem = f"{self.where} was deleted, or begun anew"
+                            self.on_loss()
                     elif message["data"] in self._own:
                         self._own.discard(message["data"])
                         continue

@@ -56,10 +56,13 @@ class Health:
 
     async def _known_to_log(self, problems: dict[str, str]) -> dict[str, object]:
         try:
-            return await self._log.health()
+            known = await self._log.health()
         except StorageError as error:
             problems.setdefault("engine", str(error))
             return {}
+        if self._log.problem:  # whether it answers is known only now
+            problems["engine"] = self._log.problem
+        return known
 
     def _problems(self) -> dict[str, str]:
         found = {lane.standing.name: _trouble(lane) for lane in self._subscriptions.lanes.values()}

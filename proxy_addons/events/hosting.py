@@ -48,6 +48,8 @@ class Hosting:
         self._supervisor = supervisor
         self._address = Address(self._answer, listeners)
         self._newest: asyncio.Queue[Snapshot] = asyncio.Queue()
+        self._told: Snapshot | None = None
+        self._lost = False
         self._broker: Broker | None = None
         #: Why there is no broker; `_settled` once that, or the broker, is known.
         self._refused = StoresError("The event broker ends", "")
@@ -57,6 +59,7 @@ class Hosting:
 
     async def tell(self, snapshot: Snapshot) -> None:
         """The newest state of things. Once the first call has returned, publishers can connect."""
+        self._told = snapshot
         self._newest.put_nowait(snapshot)
         await self._address.be_at(snapshot.events.port or 0)
         if not self._following and self._address.port:
@@ -86,10 +89,11 @@ class Hosting:
         pause: float | None = None
         snapshot = await self._newest.get()
         while True:
-            if self._broker and before and _log_of(before) == _log_of(snapshot):
+            if self._broker and before and not self._lost and _log_of(before) == _log_of(snapshot):
                 await _adjust(self._broker, before, snapshot)
             else:
                 await self._close_broker()
+                self._lost = False
                 pause = None if await self._opened(snapshot) else min((pause or _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
             if self._broker:
                 await self._broker.follow(subscribers(snapshot))
@@ -114,8 +118,14 @@ class Hosting:
 
     async def _open(self, snapshot: Snapshot) -> Broker:
         engine = snapshot.events.engine
-        around = Surroundings((snapshot.domain, "localhost"), self._start, remote=remote_of(snapshot))
+        around = Surroundings((snapshot.domain, "localhost"), self._start, self._lose, remote=remote_of(snapshot))
         return await Broker.open(file_of(engine, self._folder), _limits(snapshot), around, engine)
+
+    def _lose(self) -> None:
+        """The server of the log has another one: it is opened anew, as it would be after a restart."""
+        if not self._lost and self._told:
+            self._lost = True
+            self._newest.put_nowait(self._told)
 
     async def _close_broker(self) -> None:
         """Publishers that come meanwhile wait for the next one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from proxy_addons.events.database import Database
@@ -13,14 +14,17 @@ from proxy_addons.events.sqlite_log import SqliteLog
 from proxy_addons.events.writer import Writer
 
 
-async def open_log(url: str, database: Database, writer: Writer) -> Log:
-    """The log. Raises `StoresError` where it cannot be had, `StorageError` while its server is not reached."""
+async def open_log(url: str, database: Database, writer: Writer, lost: Callable[[], None]) -> Log:
+    """The log. Raises `StoresError` where it cannot be had, `StorageError` while its server is not reached.
+
+    `lost` is called when it has to be opened anew.
+    """
     if urlsplit(url).scheme in {"", "sqlite"}:
         return SqliteLog(database, writer)
     engine = engine_of(url)
     known = Known(database, writer)
     try:
-        return await EngineLog.open(engine, known, writer)
+        return await EngineLog.open(engine, known, writer, lost)
     except BaseException:
         known.close()
         await engine.close()
