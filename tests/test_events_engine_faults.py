@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,11 @@ from events_hosting import hosted, shop, snapshot
 from events_world import Client, Receiver, free_port, running, structured, until
 from redis.asyncio import Redis
 
+from procman.errors import StoresError
 from proxy_addons.events import engine_nats, engine_redis
+from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.engine import STREAM, OvertakenError
+from proxy_addons.events.writer import StorageError
 
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 
@@ -136,3 +141,38 @@ async def test_a_server_that_is_paused_is_said_and_what_it_took_all_the_same_is_
             server.process.send_signal(signal.SIGCONT)
             assert (await desk.wait_for(2))[1].body == b"1", "nobody was told that it is there, and it is"
             assert (await client.call("GET", "/healthz")).json["status"] == "ok"
+
+
+async def test_a_server_that_does_not_let_us_in_is_said_with_what_to_do(server: EngineServer, tmp_path: Path) -> None:
+    server.kill()
+    locked = ("authorization { user: a, password: b }",) if server.kind == "nats" else ("--requirepass", "b")
+    server.options = locked
+    server.start()
+    user = "a" if server.kind == "nats" else ""
+    for who in ("", f"{user}:wrong@"):
+        with pytest.raises(StoresError, match="does not let us in") as refused:
+            await Broker.open(tmp_path / "e", Limits(), Surroundings(), server.url.replace("//", f"//{who}"))
+        assert "STORES_EVENTS_ENGINE" in refused.value.hint
+        assert "wrong" not in refused.value.message.replace("invalid username-password", "")
+    async with running(tmp_path / "e", engine=server.url.replace("//", f"//{user}:b@")) as (_, client):
+        assert (await client.publish(1)).status == 202
+
+
+def test_a_nats_server_without_jetstream_is_said_with_how_it_is_started(tmp_path: Path) -> None:
+    port = free_port()
+    command = ["nats-server", "-a", "127.0.0.1", "-p", f"{port}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        try:
+            assert any(b"Server is ready" in line for line in process.stderr)
+            with pytest.raises(StoresError, match="does not offer JetStream") as refused:
+                asyncio.run(Broker.open(tmp_path / "e", Limits(), Surroundings(), f"nats://127.0.0.1:{port}"))
+            assert "nats-server -js" in refused.value.hint
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("kind", ["nats", "redis"])
+async def test_a_server_that_is_not_there_is_said_with_the_reason(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="onnect"):
+        await Broker.open(tmp_path / "e", Limits(), Surroundings(), f"{kind}://127.0.0.1:{free_port()}")

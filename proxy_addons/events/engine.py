@@ -11,6 +11,8 @@ from procman.errors import StoresError
 from procman.event_settings import install, shown
 from proxy_addons.events.writer import StorageError
 
+#: What to do about a server that does not know us.
+LET_IN = "User and password stand in the URL. It need not be in a file: STORES_EVENTS_ENGINE says the same"
 #: The stream's name where the URL has no path.
 STREAM = "stores-events"
 

@@ -7,10 +7,11 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from proxy_addons.events.engine import Engine, Entry, OvertakenError, TooLargeError
+from proxy_addons.events.engine import Engine, Entry, OvertakenError
 from proxy_addons.events.engine_group import Request, Requests, placed
+from proxy_addons.events.engine_reach import Reach
 from proxy_addons.events.engine_record import Decoded, Record, encode
 from proxy_addons.events.event import Event
 from proxy_addons.events.known import Known
@@ -46,8 +47,9 @@ class EngineLog:
         self._news = asyncio.Event()
         self._decoded = Decoded(self._id, _ENTRIES)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        #: Why it was not reached when it was asked last; an entry that cannot be read.
-        self._away = self._broken = ""
+        self._reach = Reach()
+        #: An entry that cannot be read.
+        self._broken = ""
         self._trouble = Trouble(_log, "The newest events cannot be read")
 
     @classmethod
@@ -82,7 +84,7 @@ class EngineLog:
     @property
     def problem(self) -> str:
         """What is wrong with the engine."""
-        return self._engine.problem or self._broken or self._away
+        return self._engine.problem or self._broken or self._reach.problem
 
     @property
     def caution(self) -> str:
@@ -128,7 +130,7 @@ class EngineLog:
             if not stored:
                 return answers
             try:
-                with self._reached():
+                with self._reach.asking():
                     await self._engine.append(stored[0].seq, encode(Record(self._id, tuple(stored))))
             except OvertakenError:
                 await self._catch_up()
@@ -139,18 +141,6 @@ class EngineLog:
             "other brokers were always quicker" if self._last > before else "somebody else than a broker writes into it"
         )
         raise StorageError(f"{self._engine.where}: {why}")
-
-    @contextlib.contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Around a question to the engine: notes whether it answers."""
-        try:
-            yield
-        except TooLargeError:
-            raise
-        except StorageError as error:
-            self._away = str(error)
-            raise
-        self._away = ""
 
     def _took(self, stored: Sequence[Stored]) -> None:
         self._last = stored[-1].seq
@@ -187,7 +177,7 @@ class EngineLog:
                 self.on_stored([])  # whoever could not read before may now
 
     async def _entries(self, after: int) -> list[Entry]:
-        with self._reached():
+        with self._reach.asking():
             return await self._engine.read(after, _ENTRIES)
 
     def _events(self, entry: Entry) -> tuple[Stored, ...]:

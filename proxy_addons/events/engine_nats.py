@@ -51,6 +51,7 @@ class NatsEngine:
         #: The position of the newest entry that the log knows.
         self._last = 0
         self._places = Places()
+        self._said: Exception | None = None
         #: Questions that the server has not answered yet.
         self._waiting: set[asyncio.Timeout] = set()
 
@@ -74,9 +75,7 @@ class NatsEngine:
                 await self._client.subscribe(self._subject, cb=self._heard)
         except (OSError, TimeoutError, nats.errors.Error) as error:
             await self.close()
-            if isinstance(error, APIError):
-                raise StoresError(f"{self.where}: {error.description}", "See: nats stream info") from error
-            raise away(self.where, error) from error
+            raise engine_nats_settings.not_opened(self.where, error, self._said) from error
         self._last = info.state.last_seq
         self._created = str(info.created)
         return f"nats {self._stream} {self._created}"
@@ -230,6 +229,7 @@ class NatsEngine:
 
     async def _failed(self, error: Exception) -> None:
         """nats-py would log it; whoever asks is told by `problem`."""
+        self._said = error
 
     async def _disconnected(self) -> None:
         self.problem = f"{self.where} is not reached"

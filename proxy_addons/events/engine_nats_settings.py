@@ -1,9 +1,13 @@
-"""What a NATS server and a stream there are set to, as far as it makes them promise less than they could."""
+"""What a NATS server and a stream there are set to, as far as it keeps them from what they could promise."""
 
 from __future__ import annotations
 
 from nats.aio.client import ServerVersion
 from nats.js import api
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from procman.errors import StoresError
+from proxy_addons.events.engine import LET_IN, away
 
 #: The version that can sync each write.
 _SYNCS_ALWAYS = (2, 10)
@@ -30,3 +34,16 @@ def syncs_late(version: ServerVersion) -> str:
         "machine loses power, up to two minutes of acknowledged events are lost (a killed server loses none). "
         "Install nats-server 2.10 or newer, with sync_interval: always in its jetstream { } block"
     )
+
+
+def not_opened(where: str, error: Exception, said: Exception | None) -> Exception:
+    """What to say of it. nats-py tries again by itself; why it has to, it has `said` beside it."""
+    if isinstance(error, ServiceUnavailableError):
+        hint = "Start it with JetStream: nats-server -js, or jetstream { } in its configuration"
+        return StoresError(f"{where}: the server does not offer JetStream", hint)
+    if isinstance(error, APIError):
+        return StoresError(f"{where}: {error.description}", "See: nats stream info")
+    why = said if said and isinstance(error, TimeoutError) else error
+    if "authorization" in str(why).lower():
+        return StoresError(f"{where} does not let us in: {why}", LET_IN)
+    return away(where, why)

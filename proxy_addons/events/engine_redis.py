@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from procman.errors import StoresError
 from procman.event_settings import shown
-from proxy_addons.events.engine import Entry, OvertakenError, away, stream_of
+from proxy_addons.events.engine import LET_IN, Entry, OvertakenError, away, stream_of
 from proxy_addons.events.writer import StorageError
 
 #: Seconds for an answer, to connect, and between two attempts to listen again: the first, and the longest.
@@ -65,14 +65,15 @@ class RedisEngine:
             await self._client.set(f"{self._key}:id", uuid.uuid4().hex, nx=True)
             self._id = await self._client.get(f"{self._key}:id")
             await self._look()
+        except (AuthenticationError, AuthorizationError, NoPermissionError) as error:  # some are a ConnectionError, too
+            await self.close()
+            raise StoresError(f"{self.where} does not let us in: {error}", LET_IN) from error
         except _GONE as error:
             await self.close()
             raise away(self.where, error) from error
         except RedisError as error:
             await self.close()
-            raise StoresError(
-                f"{self.where}: {error}", "The password stands in the URL: STORES_EVENTS_ENGINE"
-            ) from error
+            raise StoresError(f"{self.where}: {error}", "See: redis-cli info") from error
         except BaseException:
             await self.close()
             raise

@@ -35,7 +35,7 @@ class EngineServer:
     def start(self) -> None:
         if self.kind == "nats":
             config = self.folder / "nats.conf"
-            config.write_text(_NATS.format(port=self.port, folder=self.folder))
+            config.write_text(_NATS.format(port=self.port, folder=self.folder) + "\n".join(self.options))
             command = ["nats-server", "-c", str(config)]
         else:
             command = ["redis-server", "--port", str(self.port), "--dir", str(self.folder), *self.options]
