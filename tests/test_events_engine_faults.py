@@ -16,9 +16,10 @@ from events_world import Client, Receiver, free_port, running, structured, until
 from redis.asyncio import Redis
 
 from procman.errors import StoresError
-from proxy_addons.events import engine_nats, engine_redis
+from proxy_addons.events import engine_log, engine_nats, engine_redis
 from proxy_addons.events.broker import Broker, Limits, Surroundings
 from proxy_addons.events.engine import STREAM, OvertakenError
+from proxy_addons.events.event import Event
 from proxy_addons.events.writer import StorageError
 
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -176,3 +177,17 @@ def test_a_nats_server_without_jetstream_is_said_with_how_it_is_started(tmp_path
 async def test_a_server_that_is_not_there_is_said_with_the_reason(kind: str, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="onnect"):
         await Broker.open(tmp_path / "e", Limits(), Surroundings(), f"{kind}://127.0.0.1:{free_port()}")
+
+
+async def test_whoever_waits_in_line_is_told_when_the_broker_ends(
+    server: EngineServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_log, "_GRACE", 0.1)
+    assert server.process
+    async with running(tmp_path / "e", engine=server.url) as (broker, _):
+        server.process.send_signal(signal.SIGSTOP)
+        large = [Event(structured(id=f"{number}"), b"x" * 300_000) for number in range(4)]
+        waiting = [asyncio.create_task(broker.log.append([one])) for one in large]
+        await until(broker.log._lock.locked, "the server was asked")
+    answers = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert {type(answer) for answer in answers} == {StorageError}

@@ -79,7 +79,7 @@ class Engine(Protocol):
     async def trim(self, entry: Entry) -> None:
         """Drops this entry and all older ones."""
 
-    async def facts(self) -> dict[str, object]:
+    async def facts(self) -> dict[str, int]:
         """For ``/healthz``: at least `bytes`."""
 
     async def close(self) -> None:

@@ -68,6 +68,15 @@ class Requests:
             group.append(request)
         return None
 
+    def end(self) -> None:
+        """Nobody appends any more: whoever still waits is told."""
+        left = [self._next] if self._next else []
+        while not self._line.empty():
+            left.append(self._line.get_nowait())
+        for request in left:
+            if not request.future.done():
+                request.future.set_exception(StorageError("the event broker ends"))
+
     async def join(self) -> None:
         """Returns once nobody waits any more."""
         await self._line.join()

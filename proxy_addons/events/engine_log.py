@@ -215,7 +215,7 @@ class EngineLog:
         """Whole entries, the oldest first. The newest entry always stays."""
         gone = 0
         while True:
-            excess = _number(await self._engine.facts(), "bytes") - largest
+            excess = (await self._engine.facts())["bytes"] - largest
             dropped: Entry | None = None
             last = 0
             for entry in await self._entries(0):
@@ -235,13 +235,12 @@ class EngineLog:
 
     async def health(self) -> dict[str, object]:
         """What the engine says; while it says nothing, what is known of it."""
+        told: dict[str, object] = {"engine": self._engine.name, "where": self._engine.where, "events": 0, "bytes": 0}
         with contextlib.suppress(StorageError):
             oldest = await self.read(0, 1)
-            events = self._last - oldest[0].seq + 1 if oldest else 0
-            return {"engine": self._engine.name, "where": self._engine.where, "events": events} | (
-                await self._engine.facts()
-            )
-        return {"engine": self._engine.name, "where": self._engine.where, "events": 0, "bytes": 0}
+            told["events"] = self._last - oldest[0].seq + 1 if oldest else 0
+            told.update(await self._engine.facts())
+        return told
 
     async def close(self) -> None:
         """What was accepted before is appended, if that is still possible."""
@@ -251,10 +250,6 @@ class EngineLog:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._requests.end()
         self._known.close()
         await self._engine.close()
-
-
-def _number(facts: dict[str, object], name: str) -> int:
-    value = facts.get(name)
-    return value if isinstance(value, int) else 0

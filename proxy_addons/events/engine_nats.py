@@ -193,7 +193,7 @@ class NatsEngine:
             await jet.purge_stream(self._stream, seq=entry.position + 1)
         self._places.forget(entry.position)
 
-    async def facts(self) -> dict[str, object]:
+    async def facts(self) -> dict[str, int]:
         """As the stream counts."""
         async with self._asking() as jet:
             state = await self._state(jet)

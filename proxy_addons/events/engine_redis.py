@@ -140,7 +140,7 @@ class RedisEngine:
         """XTRIM drops what is below an id."""
         await self._ask(self._client.xtrim(self._key, minid=f"{entry.position + 1}-0", approximate=False))
 
-    async def facts(self) -> dict[str, object]:
+    async def facts(self) -> dict[str, int]:
         """What the stream takes of the server's memory, from a sample of it."""
         used = await self._ask(self._client.memory_usage(self._key))
         return {"bytes": used or 0, "entries": await self._ask(self._client.xlen(self._key))}
