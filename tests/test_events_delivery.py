@@ -442,12 +442,14 @@ async def test_attempts_and_their_times_survive_a_restart(tmp_path: Path) -> Non
 
 
 async def test_a_full_disk_loses_no_event_that_has_to_be_tried_again(tmp_path: Path) -> None:
+    full = threading.Event()
     async with running(tmp_path / "e") as (broker, client):
-        with Receiver(lambda got: 503 if got.headers["Stores-Attempt"] < "3" else 204) as shop:
+        with Receiver(lambda got: (full.wait(20), 503 if got.headers["Stores-Attempt"] < "3" else 204)[1]) as shop:
             await broker.subscriptions.follow([shop.as_subscriber()])
             pages = await broker.writer.submit(lambda one: one.execute("PRAGMA page_count").fetchone()[0])
             await client.publish("x" * 20_000)
             await broker.writer.submit(lambda one: one.execute(f"PRAGMA max_page_count = {pages}"))
+            full.set()
             await shop.wait_for(3)
             await broker.subscriptions.lanes["shop"].drained()
 

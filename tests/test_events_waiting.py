@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from events_world import Delivery, Receiver, running, until
+from events_world import Delivery, Receiver, running, structured, until
 
 from proxy_addons.events import outcome
 from proxy_addons.events.event import Event
 from proxy_addons.events.key_queues import KeyQueues
 from proxy_addons.events.log import Stored
 from proxy_addons.events.progress import Item
+
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 
 
 def item(seq: int, due: float = 0.0) -> Item:
@@ -114,3 +116,50 @@ async def test_what_waits_beyond_the_cursor_comes_once_and_in_order_after_a_rest
             again = [one.id for one in shop.got[before:]]
             assert [one for one in again if one != "slow"] == ["a", "b", "c"]
             assert again.count("slow") == 1
+
+
+async def test_a_key_that_hangs_makes_room_for_others_however_much_is_behind_it(tmp_path: Path) -> None:
+    release = threading.Event()
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda got: (release.wait(20), 204)[1] if got.headers["ce-subject"] == "hangs" else 204) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await client.call("POST", "/v1/events", [structured(subject="hangs", data=n) for n in range(300)], BATCH)
+            await client.publish("other", id="other", subject="other")
+            got = await shop.wait_for(2, 10)
+            assert [one.headers["ce-subject"] for one in got] == ["hangs", "other"]
+            release.set()
+            await broker.subscriptions.lanes["shop"].drained()
+            of_key = [int(one.body) for one in shop.got if one.headers["ce-subject"] == "hangs"]
+            assert of_key == list(range(300))
+
+
+async def test_what_is_done_beyond_a_slow_delivery_does_not_come_again(tmp_path: Path) -> None:
+    release = threading.Event()
+    with Receiver(lambda got: (release.wait(20), 204)[1] if got.id == "slow" else 204) as shop:
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await client.publish(0, id="slow")
+            await client.call("POST", "/v1/events", [structured(data=n) for n in range(200)], BATCH)
+            await shop.wait_for(201)
+            await until(lambda: broker.subscriptions.lanes["shop"].in_flight == 1, "all but one are done")
+        release.set()
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await broker.subscriptions.lanes["shop"].drained()
+            assert [one.id for one in shop.got[201:]] == ["slow"]
+
+
+async def test_a_slow_delivery_holds_back_the_cursor_by_a_thousand_events_at_most(tmp_path: Path) -> None:
+    release = threading.Event()
+    async with running(tmp_path / "e") as (broker, client):
+        with Receiver(lambda got: (release.wait(20), 204)[1] if got.id == "slow" else 204) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await client.publish(0, id="slow")
+            for _ in range(6):
+                await client.call("POST", "/v1/events", [structured(data=n) for n in range(200)], BATCH)
+            await shop.wait_for(1201)
+            lane = broker.subscriptions.lanes["shop"]
+            await until(lambda: lane.in_flight == 1 and lane.standing.cursor >= 200, "the cursor goes on")
+            release.set()
+            await lane.drained()
+            assert lane.standing.cursor == 1201

@@ -19,6 +19,11 @@ from proxy_addons.events.writer import StorageError
 
 _log = logging.getLogger(__name__)
 
+#: Seconds after which one key that fills what is read ahead makes room for others, while its first event is under way.
+_STUCK = 1.0
+#: How far beyond the cursor deliveries may be done: so many come again after a crash at most.
+_MOST_DONE_AGAIN = 1000
+
 
 @dataclass(slots=True)
 class Counts:
@@ -51,6 +56,8 @@ class Lane:
         self._changed = False
         #: While the subscriber is not there, or wants time; while the log cannot be read.
         self._closed, self._unread = Hold(self.ring), Hold(self.ring)
+        #: Until what is stuck makes room, and the place at which that was.
+        self._stuck, self._stuck_at = Hold(self.ring), -1
 
     @property
     def waiting(self) -> int:
@@ -126,6 +133,7 @@ class Lane:
                     self._changed = False
                     await self._window.rearrange(self.rules)
                 self._start()
+                await self._make_room()
                 if not self.waiting:
                     self._quiet.set()
                 await self._bell.wait()
@@ -134,9 +142,12 @@ class Lane:
             self._window.queues.close()
             self._closed.close()
             self._unread.close()
+            self._stuck.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._window.lag:
+                await self._window.park_all()  # what is done beyond the cursor need not come again
 
     async def _read(self) -> None:
         try:
@@ -146,6 +157,22 @@ class Lane:
             self._unread.arm()
         else:
             self._unread.lift()
+
+    async def _make_room(self) -> None:
+        """Nothing that takes its time holds up other keys for long, nor the cursor."""
+        idle = 0 < len(self._tasks) < self.rules.concurrency and not self._window.queues.may_go
+        stuck = idle and self._window.crowded(self.rules)
+        if not stuck or self._window.position != self._stuck_at:
+            self._stuck.lift()
+            self._stuck_at = self._window.position if stuck else -1
+            self._stuck.ask_for(_STUCK if stuck else 0.0)
+        if self._window.lag > _MOST_DONE_AGAIN or (stuck and not self._stuck.on):
+            cursor, self._stuck_at = self.standing.cursor, -1
+            await self._window.park_all()
+            if self.standing.cursor != cursor:  # else nothing can be kept now, and to ask at once is in vain
+                self.ring()
+        elif stuck:
+            self._stuck.arm()
 
     def _start(self) -> None:
         """Begins as many deliveries as may run side by side."""
@@ -195,7 +222,7 @@ class Lane:
         self.counts.failed += 1
         self._closed.ask_for(outcome.retry_after)  # it is too much for the subscriber, not only this one event
         item.attempt += 1
-        item.reason = _told(outcome)
+        item.reason = outcome.told
         item.due = time.time() + max(backoff(item.attempt, self.rules.backoff), outcome.retry_after)
         await self._window.put_off(key, item)
 
@@ -207,7 +234,7 @@ class Lane:
             item.due = time.time() + backoff(item.attempt, self.rules.backoff)
             self._window.queues.again(key)
             return
-        _log.warning("%s: gave up event %d: %s", self.standing.name, item.seq, _told(outcome))
+        _log.warning("%s: gave up event %d: %s", self.standing.name, item.seq, outcome.told)
         self.counts.dead += 1
 
     async def _hold(self, key: str, item: Item, outcome: Outcome) -> None:
@@ -219,7 +246,3 @@ class Lane:
             await self._progress.keep(self.standing)
         else:
             self._closed.take(outcome.retry_after)
-
-
-def _told(outcome: Outcome) -> str:
-    return f"{outcome.status or ''} {outcome.reason}".strip()

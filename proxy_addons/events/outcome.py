@@ -39,6 +39,11 @@ class Outcome:
     reason: str = ""
     retry_after: float = 0.0
 
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.status or ''} {self.reason}".strip()
+
 
 def of_status(status: int, retry_after: str = "", reason: str = "") -> Outcome:
     """The outcome of an answer."""

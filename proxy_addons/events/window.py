@@ -28,7 +28,7 @@ class Window:
         self._standing = standing
         self._tail = tail
         self._progress = progress
-        self._position = standing.cursor
+        self._position = self._newest_done = standing.cursor
         #: Not yet done, and not parked: the oldest of them holds the cursor.
         self._outstanding: dict[int, Item] = {}
         #: Those that have a row: where the cursor is before one of them, it is not taken from the log as well.
@@ -43,15 +43,32 @@ class Window:
         """Goes on after another place. What waits for another try still does."""
         self.queues.drop(lambda item: not item.parked)
         self._outstanding.clear()
-        self._position = cursor
+        self._position = self._newest_done = cursor
         self._move()
+
+    @property
+    def position(self) -> int:
+        """The place up to which was read."""
+        return self._position
+
+    @property
+    def lag(self) -> int:
+        """How far beyond the cursor something is done: what the next life would deliver once more."""
+        return self._newest_done - self._standing.cursor
+
+    def crowded(self, rules: Rules) -> bool:
+        """Whether there is more to read, and no room for it."""
+        return self._tail.last > self._position and not self._has_room(rules)
+
+    def _has_room(self, rules: Rules) -> bool:
+        return len(self._outstanding) < _AHEAD + rules.concurrency
 
     async def fill(self, rules: Rules) -> None:
         """Reads ahead, as far as memory allows. What is behind a parked event of its key is parked too.
 
         Raises `StorageError` where nothing can be read.
         """
-        while len(self._outstanding) < _AHEAD + rules.concurrency and self.parked < _MOST_PARKED:
+        while self._has_room(rules) and self.parked < _MOST_PARKED:
             position = self._position
             batch = await self._tail.read(position, _READ)
             if position != self._position:
@@ -110,11 +127,17 @@ class Window:
         self.queues.again(key)
 
     def _forget(self, item: Item) -> None:
+        if item.seq <= self._position:
+            self._newest_done = max(self._newest_done, item.seq)
         if item.parked:
             self._progress.unpark(self._standing.name, item)
             self.parked -= 1
             self._rows.discard(item.seq)
         self._outstanding.pop(item.seq, None)
+
+    async def park_all(self) -> None:
+        """All that is here gets a row, be it under way: the cursor goes on."""
+        await self._park(list(self._outstanding.values()))
 
     async def _park(self, items: list[Item]) -> None:
         """Gives items rows of their own, so that they no longer hold the cursor."""
