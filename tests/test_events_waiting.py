@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from events_world import Delivery, Receiver, running, structured, until
+from events_world import Delivery, Receiver, running, structured, subscriber, until
 
 from proxy_addons.events import outcome
 from proxy_addons.events.event import Event
@@ -163,3 +163,20 @@ async def test_a_slow_delivery_holds_back_the_cursor_by_a_thousand_events_at_mos
             release.set()
             await lane.drained()
             assert lane.standing.cursor == 1201
+
+
+async def test_a_backlog_of_large_events_is_held_on_the_disk_and_not_in_memory(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, _):
+        await broker.subscriptions.follow([subscriber("shop", begin="first")])
+        lane = broker.subscriptions.lanes["shop"]
+        for number in range(60):
+            one = Event({"specversion": "1.0", "id": f"{number}", "source": "/s", "type": "t"}, b"x" * 1_000_000)
+            await broker.log.append([one])
+        await until(lambda: lane._window.position >= 20, "some is read ahead")
+        assert lane.waiting == 60
+        assert lane._window.queues.size < 48 * 1024 * 1024
+        with Receiver() as shop:
+            await broker.subscriptions.follow([shop.as_subscriber(begin="first", order="all")])
+            await lane.drained()
+            assert [got.id for got in shop.got] == [f"{number}" for number in range(60)]
+        assert (len(lane._window.queues), lane._window.queues.size) == (0, 0)

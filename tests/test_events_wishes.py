@@ -97,3 +97,15 @@ async def test_what_comes_behind_a_failure_by_the_new_order_does_not_hold_the_cu
             await broker.subscriptions.follow([shop.as_subscriber(order="key", backoff=60)])
             await asyncio.wait_for(until(lambda: lane.standing.cursor == 3, "the cursor"), 20)
             assert (lane.parked, len(shop.got)) == (3, 1)
+
+
+async def test_a_service_whose_file_went_while_nothing_ran_is_forgotten_after_thirty_days(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, _):
+        await broker.subscriptions.follow([subscriber("shop")])
+    async with running(tmp_path / "e") as (broker, _):
+        await broker.subscriptions.follow([])
+        assert broker.progress.standings["shop"].absent
+        await broker.writer.submit(lambda one: one.execute("UPDATE subscriptions SET absent = absent - 31 * 86400"))
+    async with running(tmp_path / "e") as (broker, _):
+        await broker.subscriptions.follow([])
+        assert broker.progress.standings == {}

@@ -23,6 +23,8 @@ class KeyQueues:
         self._busy: set[str] = set()
         self._timers: set[asyncio.TimerHandle] = set()
         self._count = 0
+        #: Bytes of all events in the lines.
+        self.size = 0
 
     def __len__(self) -> int:
         return self._count
@@ -32,6 +34,7 @@ class KeyQueues:
         line = self._lines.setdefault(key, deque())
         line.append(item)
         self._count += 1
+        self.size += item.stored.event.size
         if len(line) == 1:
             self._schedule(key, item)
 
@@ -59,7 +62,7 @@ class KeyQueues:
         """The first of the line goes; the next one may."""
         self._busy.discard(key)
         line = self._lines[key]
-        line.popleft()
+        self.size -= line.popleft().stored.event.size
         self._count -= 1
         if line:
             self._schedule(key, line[0])
@@ -85,6 +88,7 @@ class KeyQueues:
                 item for index, item in enumerate(line) if (index == 0 and key in self._busy) or not unwanted(item)
             )
             self._count += len(keep) - len(line)
+            self.size += sum(one.stored.event.size for one in keep) - sum(one.stored.event.size for one in line)
             if keep:
                 self._lines[key] = keep
                 if key not in self._busy:
@@ -99,7 +103,7 @@ class KeyQueues:
         """
         items = sorted(self.items(), key=lambda item: item.seq)
         self.close()
-        self._lines, self._runnable, self._count = {}, deque(), 0
+        self._lines, self._runnable, self._count, self.size = {}, deque(), 0, 0
         gone = []
         for item in items:
             key = key_of(item)

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from proxy_addons.events.database import Database
 from proxy_addons.events.event import Event
@@ -19,6 +19,9 @@ Result = TypeVar("Result")
 
 #: Events that one transaction drops: publishers wait for as long as that takes.
 _TRIMMED_AT_ONCE = 500
+
+#: Bytes of data after which a read ends: who reads goes on with the next.
+_READ_BYTES = 4 * 1024 * 1024
 
 _INSERT = "INSERT OR IGNORE INTO events (identity, at, origin, type, attributes, data) VALUES (?, ?, ?, ?, ?, ?)"
 _COLUMNS = "SELECT seq, at, origin, attributes, data FROM events"
@@ -84,11 +87,21 @@ class SqliteLog:
             self.on_stored(stored)
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """From the disk, in a thread: a backlog does not hold up the loop."""
-        rows = await self._query(
-            lambda reader: reader.execute(f"{_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall()
-        )
-        return [Stored(seq, Event(json.loads(text), data), at, origin) for seq, at, origin, text, data in rows]
+        """From the disk, in a thread: a backlog does not hold up the loop. Large ones are fewer at once."""
+
+        def rows(reader: sqlite3.Connection) -> list[Any]:
+            found, size = [], 0
+            cursor = reader.execute(f"{_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+            for row in cursor:
+                found.append(row)
+                size += len(row[4] or b"")
+                if size > _READ_BYTES:
+                    break
+            cursor.close()  # a read that is left half-way would hold back the checkpoints
+            return found
+
+        read = await self._query(rows)
+        return [Stored(seq, Event(json.loads(text), data), at, origin) for seq, at, origin, text, data in read]
 
     async def seq_at(self, when: float) -> int:
         """By bisection: places and times grow together."""

@@ -123,8 +123,12 @@ class Subscriptions:
             await asyncio.wait({task})
 
     async def _forget_the_long_absent(self) -> None:
+        now = time.time()
         for standing in list(self._progress.standings.values()):
-            if standing.absent is not None and standing.absent < time.time() - _KEPT_ABSENT:
+            if standing.absent is None and standing.name not in self.lanes:  # its file went while nothing ran here
+                standing.absent = now
+                await self._progress.save(standing)
+            elif standing.absent is not None and standing.absent < now - _KEPT_ABSENT:
                 await self._progress.forget(standing.name)
 
     def _wake(self, name: str) -> None:

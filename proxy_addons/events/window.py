@@ -13,6 +13,8 @@ from proxy_addons.events.writer import StorageError
 
 #: Events that are read at once, that are held in memory beside those in delivery, and that may wait for another try.
 _READ, _AHEAD, _MOST_PARKED = 100, 64, 1000
+#: Bytes of all these. A mebibyte is the largest event, so far fewer of those are held.
+_MOST_BYTES = 32 * 1024 * 1024
 
 
 class Window:
@@ -61,7 +63,7 @@ class Window:
         return self._tail.last > self._position and not self._has_room(rules)
 
     def _has_room(self, rules: Rules) -> bool:
-        return len(self._outstanding) < _AHEAD + rules.concurrency
+        return len(self._outstanding) < _AHEAD + rules.concurrency and self.queues.size < _MOST_BYTES
 
     async def fill(self, rules: Rules) -> None:
         """Reads ahead, as far as memory allows. What is behind a parked event of its key is parked too.
@@ -137,7 +139,8 @@ class Window:
 
     async def park_all(self) -> None:
         """All that is here gets a row, be it under way: the cursor goes on."""
-        await self._park(list(self._outstanding.values()))
+        if self._outstanding:
+            await self._park(list(self._outstanding.values()))
 
     async def _park(self, items: list[Item]) -> None:
         """Gives items rows of their own, so that they no longer hold the cursor."""
