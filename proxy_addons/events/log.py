@@ -65,7 +65,7 @@ class Log(Protocol):
         """
 
     async def read(self, after: int, limit: int) -> list[Stored]:
-        """The next events after a place, in order. At most `limit`, fewer where they are large, none only at the end."""
+        """The next events after a place, in order: `limit` at most, fewer large ones, none only at the end."""
 
     async def trim(self, up_to: int, older_than: float, largest: int) -> int:
         """Drops what is no longer wanted: at most up to a place, if older than a time or while larger than `largest`.
