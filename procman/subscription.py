@@ -22,6 +22,8 @@ MOST_SIDE_BY_SIDE = 100
 #: The kinds of a filter, as in the CloudEvents Subscriptions API, section 3.2.4.1.
 _ATTRIBUTE_FILTERS = ("exact", "prefix", "suffix")
 _LIST_FILTERS = ("all", "any")
+#: CloudEvents 1.0.2, section 3: "Attribute Naming Convention".
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")
 _EXAMPLE = 'filters = [{ prefix = { subject = "tokyo/" } }]'
 
 
@@ -117,7 +119,10 @@ def _filter_problem(value: Any) -> str:
     ((kind, inner),) = value.items()
     if kind in _ATTRIBUTE_FILTERS:
         fits = isinstance(inner, dict) and inner and all(isinstance(text, str) and text for text in inner.values())
-        return "" if fits else f"{kind} takes attributes and texts"
+        if not fits:
+            return f"{kind} takes attributes and texts"
+        wrong = next((name for name in inner if not _ATTRIBUTE.fullmatch(name)), "")
+        return f'"{wrong}" is no attribute: its name has lower-case letters and digits only' if wrong else ""
     if kind in _LIST_FILTERS:
         if not isinstance(inner, list) or not inner:
             return f"{kind} takes a list of filters"

@@ -256,6 +256,7 @@ def test_an_engine_without_its_client_is_refused_with_the_line_that_installs_it(
         ('subscribe = ["a"]\n# [events]\n# colour = 1', 'unknown key "events.colour"'),
         ('subscribe = ["a"]\n# [events]\n# filters = [{ near = { type = "x" } }]', '"near" is not a kind of filter'),
         ('subscribe = ["a"]\n# [events]\n# filters = [{ any = [] }]', "any takes a list of filters"),
+        ('subscribe = ["a"]\n# [events]\n# filters = [{ exact = { Subject = "x" } }]', '"Subject" is no attribute'),
         ('subscribe = ["a"]\n# [events]\n# concurrency = 0', "1 to 100"),
         ('subscribe = ["a"]\n# [events]\n# sign = "whsec_abc="', "is not the name of an environment variable"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from pathlib import Path
@@ -180,3 +181,30 @@ async def test_a_backlog_of_large_events_is_held_on_the_disk_and_not_in_memory(t
             await lane.drained()
             assert [got.id for got in shop.got] == [f"{number}" for number in range(60)]
         assert (len(lane._window.queues), lane._window.queues.size) == (0, 0)
+
+
+async def test_order_is_kept_for_each_key_under_retries_and_restarts(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    seen: dict[str, list[int]] = {}
+    lock = threading.Lock()
+
+    def reply(got: Delivery) -> int:
+        with lock:
+            if chance.random() < 0.3:
+                return 503
+            seen.setdefault(got.headers["ce-partitionkey"], []).append(int(got.body))
+            return 204
+
+    with Receiver(reply) as shop:
+        for begin in range(0, 600, 100):
+            async with running(tmp_path / "e") as (broker, client):
+                await broker.subscriptions.follow([shop.as_subscriber(concurrency=8, backoff=0.01, retries=1000)])
+                events = [structured(partitionkey=f"k{n % 5}", data=n) for n in range(begin, begin + 100)]
+                await client.call("POST", "/v1/events", events, BATCH)
+                await shop.wait_for(len(shop.got) + 50)
+        async with running(tmp_path / "e") as (broker, client):
+            await broker.subscriptions.follow([shop.as_subscriber(concurrency=8, backoff=0.01, retries=1000)])
+            await asyncio.wait_for(broker.subscriptions.lanes["shop"].drained(), 20)
+    for key, numbers in seen.items():
+        assert numbers == sorted(numbers), "what was under way comes again, and nothing before it"
+        assert sorted(set(numbers)) == list(range(int(key[1:]), 600, 5))

@@ -158,7 +158,7 @@ class Window:
                     self.parked -= 1
                     self._rows.discard(item.seq)
             return
-        for item in fresh:
+        for item in items:  # also one whose own wait for its row was cut short
             self._outstanding.pop(item.seq, None)
         self._move()
 
