@@ -27,8 +27,7 @@ _ENTRIES = 64
 _TRIES = 20
 #: Seconds that a close waits for what was accepted before it.
 _GRACE = 5.0
-#: Seconds until the next look at the log where one has failed: the first, and the longest. A server that was only slow
-#: tells nobody that it answers again.
+#: Seconds until the next look where one has failed, up to the longest: a server that was only slow tells nobody.
 _FIRST_PAUSE, _LAST_PAUSE = 0.2, 30.0
 
 
@@ -48,18 +47,14 @@ class EngineLog:
         self._decoded = Decoded(self._id, _ENTRIES)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._reach = Reach()
-        #: An entry that cannot be read.
-        self._broken = ""
+        self._broken = ""  # an entry that cannot be read
         self._trouble = Trouble(_log, "The newest events cannot be read")
 
     @classmethod
     async def open(
         cls, engine: Engine, known: Known, writer: Writer, lost: Callable[[], None] = lambda: None
     ) -> EngineLog:
-        """The log, with everything known that is in it. Raises `StorageError`, `StoresError`.
-
-        `lost` is called when it has to be opened anew, because the engine's stream is gone, or another one.
-        """
+        """With everything known that is in it; `lost`: the stream is another. Raises `StorageError`, `StoresError`."""
         log_id = await engine.open()
         if known.log_id != log_id:
             if known.log_id:

@@ -27,6 +27,9 @@ _GATHERED = 0.05
 #: Seconds until rows that could not be written are tried again: a disk that has room again tells nobody.
 _AGAIN = 10.0
 
+#: How often what waits is asked for; it is in its place, and the next life finds it, should none succeed.
+_TRIES = 5
+
 _STANDING = "INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -96,7 +99,13 @@ class Progress:
     async def parked(self, name: str) -> list[Item]:
         """What a subscription has parked, in order."""
         query = "SELECT seq, attempt, due, reason, event FROM parked WHERE subscription = ? ORDER BY seq"
-        rows = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchall())
+        rows: list[Any] = []
+        for _ in range(_TRIES):
+            try:
+                rows = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchall())
+                break
+            except StorageError as error:  # of a write that shared the transaction: a full disk can be read
+                self._trouble.begins(error)
         return [
             Item(Stored(seq, json_format.parse(text, Event)), attempt, due, reason, parked=True)
             for seq, attempt, due, reason, text in rows

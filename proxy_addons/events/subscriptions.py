@@ -127,7 +127,7 @@ class Subscriptions:
         for standing in list(self._progress.standings.values()):
             if standing.absent is None and standing.name not in self.lanes:  # its file went while nothing ran here
                 standing.absent = now
-                await self._progress.save(standing)
+                await self._progress.keep(standing)
             elif standing.absent is not None and standing.absent < now - _KEPT_ABSENT:
                 await self._progress.forget(standing.name)
 
