@@ -16,7 +16,7 @@ from engine_servers import EngineServer
 from events_world import Client, Receiver, running, structured, subscriber, until
 from nats.aio.client import ServerVersion
 
-from proxy_addons.events import engine_nats_settings
+from proxy_addons.events import cancellation, engine_nats_settings
 from proxy_addons.events.broker import Broker, Limits
 from proxy_addons.events.event import Event
 
@@ -356,3 +356,37 @@ async def test_what_is_larger_than_the_server_takes_is_413_and_harms_nobody(tmp_
             assert json.loads(answers[1].body)["accepted"] == 1
     finally:
         server.kill()
+
+
+async def test_whoever_is_cancelled_while_the_engine_is_asked_ends_at_whatever_moment(served: World) -> None:
+    async with served.running() as (broker, client):
+        await client.publish(0)
+        cancelled = 0
+        for moment in range(400):
+            work = asyncio.ensure_future(broker.log.read(0, 10))
+            for _ in range(moment % 25):
+                await asyncio.sleep(0)
+            if work.cancel():
+                await asyncio.wait({work})
+                assert work.cancelled(), "a loop around it would have gone on"
+                cancelled += 1
+        assert cancelled > 100, "they were under way"
+
+
+async def test_a_cancellation_that_a_library_takes_for_itself_ends_its_task() -> None:
+    async def library() -> str:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            return "what came at the same moment"
+        return ""
+
+    async def ask() -> str:
+        with cancellation.kept():
+            return await library()
+
+    task = asyncio.ensure_future(ask())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()

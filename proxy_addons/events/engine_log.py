@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
+from proxy_addons.events import cancellation
 from proxy_addons.events.engine import Engine, Entry, OvertakenError
 from proxy_addons.events.engine_group import Request, Requests, placed
 from proxy_addons.events.engine_reach import Reach
@@ -125,7 +126,7 @@ class EngineLog:
             if not stored:
                 return answers
             try:
-                with self._reach.asking():
+                with self._reach.asking(), cancellation.kept():
                     await self._engine.append(stored[0].seq, encode(Record(self._id, tuple(stored))))
             except OvertakenError:
                 await self._catch_up()
@@ -172,7 +173,7 @@ class EngineLog:
                 self.on_stored([])  # whoever could not read before may now
 
     async def _entries(self, after: int) -> list[Entry]:
-        with self._reach.asking():
+        with self._reach.asking(), cancellation.kept():
             return await self._engine.read(after, _ENTRIES)
 
     def _events(self, entry: Entry) -> tuple[Stored, ...]:
@@ -210,7 +211,8 @@ class EngineLog:
         """Whole entries, the oldest first. The newest entry always stays."""
         gone = 0
         while True:
-            excess = (await self._engine.facts())["bytes"] - largest
+            with cancellation.kept():
+                excess = (await self._engine.facts())["bytes"] - largest
             dropped: Entry | None = None
             last = 0
             for entry in await self._entries(0):
@@ -225,7 +227,8 @@ class EngineLog:
                 excess -= len(entry.data)
             if dropped is None:
                 return gone
-            await self._engine.trim(dropped)
+            with cancellation.kept():
+                await self._engine.trim(dropped)
             await self._known.trim(last)
 
     async def health(self) -> dict[str, object]:

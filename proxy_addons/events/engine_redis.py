@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from procman.errors import StoresError
 from procman.event_settings import shown
+from proxy_addons.events import cancellation
 from proxy_addons.events.engine import LET_IN, Entry, OvertakenError, away, stream_of
 from proxy_addons.events.writer import StorageError
 
@@ -160,19 +161,12 @@ class RedisEngine:
         while True:
             channel = self._ear.pubsub()
             try:
-                await channel.subscribe(f"{self._key}:news")
-                async for message in channel.listen():
-                    pause = _FIRST_PAUSE
-                    if message["type"] == "subscribe":
-                        self._own.clear()
-                        await self._look()
-                        if await self._client.get(f"{self._key}:id") != self._id:
-                            self.problem = f"{self.where} was deleted, or begun anew"
-                            self.on_loss()
-                    elif message["data"] in self._own:
-                        self._own.discard(message["data"])
-                        continue
-                    self.on_news()
+                with cancellation.kept():
+                    await channel.subscribe(f"{self._key}:news")
+                async with contextlib.aclosing(channel.listen()) as messages:
+                    while message := await self._next(messages):
+                        pause = _FIRST_PAUSE
+                        await self._hear(message)
             except (*_GONE, RedisError) as error:
                 self.problem = str(away(self.where, error))
             finally:
@@ -180,6 +174,25 @@ class RedisEngine:
                     await channel.aclose()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LAST_PAUSE)
+
+    @staticmethod
+    async def _next(messages: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
+        with cancellation.kept():
+            return await anext(messages, None)
+
+    async def _hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            self._own.clear()
+            with cancellation.kept():
+                await self._look()
+                log_id = await self._client.get(f"{self._key}:id")
+            if log_id != self._id:
+                self.problem = f"{self.where} was deleted, or begun anew"
+                self.on_loss()
+        elif message["data"] in self._own:
+            self._own.discard(message["data"])
+            return
+        self.on_news()
 
     async def close(self) -> None:
         """Ends the connections."""
