@@ -22,7 +22,7 @@ def holder(paths: Paths) -> int | None:
     """
     try:
         number = os.open(paths.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look are not in each other's way

@@ -87,7 +87,7 @@ class DashboardClient:
         """The page's, without its ticket: by https where this machine knows the name and trusts the certificate."""
         gateway = self._snapshot.gateway
         name = f"stores.{self._snapshot.domain}"
-        if _trusted(name, gateway.https):
+        if trusted(name, gateway.https):
             return f"https://{name}{'' if gateway.https == 443 else f':{gateway.https}'}/"  # noqa: PLR2004 (https' own)
         return f"http://stores.localhost{'' if gateway.http == 80 else f':{gateway.http}'}/"  # noqa: PLR2004 (http's own)
 
@@ -102,11 +102,12 @@ def _told(status: int, data: bytes) -> Any:
     except ValueError as error:
         raise StoresError(f"The gateway says something else ({status})", "stores restart gateway") from error
     if status >= http.HTTPStatus.BAD_REQUEST and isinstance(value, dict):
-        raise StoresError(str(value.get("detail", status)), str(value.get("hint", "")))
+        code = 4 if status == http.HTTPStatus.NOT_FOUND else 1  # as for every name that is not known
+        raise StoresError(str(value.get("detail", status)), str(value.get("hint", "")), exit_code=code)
     return value
 
 
-def _trusted(name: str, port: int) -> bool:
+def trusted(name: str, port: int) -> bool:
     """Whether the system's resolver leads `name` here, and its roots trust what answers."""
     try:
         found = {address[0] for *_, address in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)}

@@ -125,4 +125,5 @@ def _problem(command: list[str], scene: Scene) -> str:
         return str(error)
     if not done.returncode:
         return ""
-    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return next((line for line in lines if line.startswith("curl: (")), lines[-1])  # curl's last line is advice

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from procman.mistake import Mistake, MistakesError, refuse
+from procman.mistake import Mistake, MistakesError, refuse, unreadable
 from procman.service import Service
 
 #: What is read from a service's folder unless its file says otherwise; the second one is a person's own.
@@ -109,7 +109,7 @@ def _read(service: Service, known: Mapping[str, str]) -> tuple[dict[str, str], l
         except MistakesError as error:
             wrong += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
-            wrong.append(Mistake(str(path), 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+            wrong.append(unreadable(str(path), error))
     return values, wrong
 
 

@@ -42,6 +42,13 @@ def refuse(mistakes: Sequence[Mistake]) -> StoresError:
     return StoresError("\n".join(map(str, mistakes)), "Mend this, then type: stores check", exit_code=2)
 
 
+def unreadable(file: str, error: OSError | UnicodeDecodeError) -> Mistake:
+    """A file of which not one line is known."""
+    if isinstance(error, OSError):
+        return Mistake(file, 0, "", f"cannot be read: {error.strerror}", f"Make it yours to read: chmod u+r {file}")
+    return Mistake(file, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8.")
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """``Did you mean "netshop"?`` or, when nothing is near, the names that there are."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)

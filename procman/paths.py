@@ -130,13 +130,13 @@ def find_workspace(environ: Mapping[str, str], start: Path) -> Path:
     """The workspace's folder: STORES_WORKSPACE, else the folder above `start` that has one, else the registered one."""
     named = environ.get("STORES_WORKSPACE")
     if named:
-        return _checked(Path(named).expanduser(), "STORES_WORKSPACE names")
+        return _checked(Path(named).expanduser(), "Name another one: stores -w DIR, or STORES_WORKSPACE=DIR")
     for folder in (start, *start.parents):
         if (folder / "Procfile.d").is_dir():
             return folder
     registered = Paths.of(start, environ).config / "workspace"
     if registered.is_file():
-        return _checked(Path(registered.read_text().strip()), "The registered workspace is")
+        return _checked(Path(registered.read_text().strip()), "It was registered. Register another one: stores use DIR")
     raise StoresError(
         f"No workspace here: neither {start} nor a folder above it has a Procfile.d/",
         "Go to the workspace, or register it once for every folder: stores use DIR",
@@ -144,9 +144,7 @@ def find_workspace(environ: Mapping[str, str], start: Path) -> Path:
     )
 
 
-def _checked(folder: Path, said: str) -> Path:
+def _checked(folder: Path, hint: str) -> Path:
     if not (folder / "Procfile.d").is_dir():
-        raise StoresError(
-            f"{said} {folder}, and there is no Procfile.d/ in it", "Name another one: stores use DIR", exit_code=2
-        )
+        raise StoresError(f"{folder} is no workspace: there is no Procfile.d/ in it", hint, exit_code=2)
     return folder

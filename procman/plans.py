@@ -108,7 +108,7 @@ def _launch(
             clone = (
                 f"Get it: git clone {service.repo} {service.dir}" if service.repo else "Clone it there, or set dir = …"
             )
-            raise StoresError(f"{service.name} is not here: there is no folder {service.dir}", clone)
+            raise StoresError(f"there is no folder {service.dir}", clone)
         if not ports.is_free(port):
             raise StoresError(
                 f"{service.name} needs port {port}, which is held by {ports.holder(port)}",

@@ -60,8 +60,12 @@ def parse(text: str, file: Path, *, root: Path, repos: Path, remote_domain: str)
 def _bad_name(shown: str, name: str) -> Mistake:
     if name in RESERVED_NAMES:
         return Mistake(shown, 0, "", f'"{name}" is a name that the tool itself uses', "Rename the file.")
-    usable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-service"
-    return Mistake(shown, 0, "", f'"{name}" cannot be a host name', f"Rename the file, for example: {usable}")
+    return Mistake(shown, 0, "", f'"{name}" cannot be a host name', f"Rename the file, for example: {usable(name)}")
+
+
+def usable(name: str) -> str:
+    """What a name might be instead, that can be a host name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "my-service"
 
 
 def _block(lines: list[str], shown: str, mistakes: list[Mistake]) -> tuple[int, int]:

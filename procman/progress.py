@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from procman.bell import Bell
@@ -20,8 +20,13 @@ class Progress:
         self._bell = bell
         self._works: set[asyncio.Task[list[Supervised]]] = set()
 
-    async def tell(self, conversation: Conversation, work: Coroutine[Any, Any, list[Supervised]]) -> Any:
-        """Does the work, and tells of each state on the way. It goes on when the other end leaves."""
+    async def tell(
+        self, conversation: Conversation, work: Coroutine[Any, Any, list[Supervised]], about: Collection[str] = ()
+    ) -> Any:
+        """Does the work, and tells of each state on the way. It goes on when the other end leaves.
+
+        `about` are the processes that were asked for, so that nobody reads of another's crash as of his own; none: all.
+        """
         task = asyncio.create_task(work)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
@@ -30,7 +35,7 @@ class Progress:
             ring = self._bell.next()  # taken before one looks
             done = task.done()
             for process in list(self._roster.processes.values()):
-                if states.get(process.name) is not process.state:
+                if (not about or process.name in about) and states.get(process.name) is not process.state:
                     states[process.name] = process.state
                     told = {"name": process.name, "state": process.state, "problem": process.problem}
                     await conversation.tell(state=told)

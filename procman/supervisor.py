@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from procman import plans, ports, status
@@ -42,7 +42,7 @@ class Supervisor:
         self.refuse_while_ending()
         chosen = self.roster.select(targets)
         named = {process.name.partition(".")[0] for process in chosen if process.name != GATEWAY}
-        services = [service for service in self.roster.workspace.services if service.name in named]
+        services = self._named(named)
         before = self.roster.workspace.with_needs(services) if needs else tuple(services)
         await self.externals.probe(self.roster.primary(service.name) for service in before)
         tasks: dict[str, asyncio.Task[None]] = {}
@@ -62,7 +62,7 @@ class Supervisor:
             tasks[GATEWAY] = asyncio.create_task(gateway.until_settled())
         problems = [_said(result) for result in await asyncio.gather(*tasks.values(), return_exceptions=True) if result]
         if problems:
-            raise StoresError("\n".join(problems), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
+            raise StoresError("\n".join(problems), _hint(services, targets))
         await self._refuse_external(chosen, targets, "End that one first; as long as it runs, requests go to it")
         return chosen
 
@@ -149,8 +149,22 @@ class Supervisor:
             f"{process.name}: {process.problem}" for process in chosen if process.state in BROKEN or process.problem
         ]
         if failed:
-            raise StoresError("\n".join(failed), f"See what it wrote: stores logs {' '.join(targets)}".rstrip())
+            named = {process.name.partition(".")[0] for process in chosen}
+            raise StoresError("\n".join(failed), _hint(self._named(named), targets))
         return chosen
+
+    def concerned(self, targets: Sequence[str], *, needs: bool = False) -> set[str]:
+        """The processes that whoever asks for `targets` wants to hear of; with `needs`, what comes before them too."""
+        names = {process.name for process in self.roster.select(targets)}
+        if needs:
+            services = self._named({name.partition(".")[0] for name in names})
+            needed = self.roster.workspace.with_needs(services)
+            names.update(process.name for service in needed for process in self.roster.of_service(service.name))
+            names.add(GATEWAY)
+        return names
+
+    def _named(self, names: Collection[str]) -> list[Service]:
+        return [service for service in self.roster.workspace.services if service.name in names]
 
     def refuse_while_ending(self) -> None:
         """Raises `StoresError` where nothing is to begin any more."""
@@ -183,6 +197,14 @@ class Supervisor:
     def snapshot(self) -> Snapshot:
         """What runs at this moment."""
         return status.snapshot(self.roster, self.fixtures, self.circumstances)
+
+
+def _hint(services: Iterable[Service], targets: Sequence[str]) -> str:
+    """What to type where some of it did not start: what has no folder wrote nothing that one could read."""
+    absent = [service.name for service in services if not service.dir.is_dir()]
+    if absent:
+        return f"Get it: stores clone {' '.join(absent)}"
+    return f"See what it wrote: stores logs {' '.join(targets)}".rstrip()
 
 
 def _said(result: object) -> str:

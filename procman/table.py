@@ -80,13 +80,11 @@ class Table:
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.wrong(
-                key, f"{key} must be {_WORDS.get(kind, kind.__name__)}", f"For example: {key} = {_show(default)}"
-            )
+            self.wrong(key, f"{key} must be {_WORDS.get(kind, kind.__name__)}", _example(key, default, rule))
             return default
         problem = rule(value) if rule and key in self.values else ""
         if problem:
-            self.wrong(key, problem, f"For example: {key} = {_show(default)}")
+            self.wrong(key, problem, _example(key, default, rule))
             return default
         return value
 
@@ -123,6 +121,11 @@ class Table:
         for key in self.values:
             if key not in self._asked:
                 self.wrong(key, f'unknown key "{self._prefix}{key}"', nearest(key, sorted(self._asked)))
+
+
+def _example(key: str, default: Value, rule: Callable[[Value], str] | None) -> str:
+    """The default, where one may write it: some stand for what is found out, and are no values of a file."""
+    return f"Leave {key} out, and it is chosen." if rule and rule(default) else f"For example: {key} = {_show(default)}"
 
 
 def _show(value: object) -> str:

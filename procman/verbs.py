@@ -104,14 +104,17 @@ class Verbs:
     async def _start(self, conversation: Conversation) -> Any:
         needs = not conversation.request.get("no_needs")
         urgent = bool(conversation.request.get("urgent"))
+        about = self._supervisor.concerned(conversation.targets, needs=needs)
         work = self._supervisor.start(conversation.targets, needs=needs, urgent=urgent)
-        return await self._progress.tell(conversation, work)
+        return await self._progress.tell(conversation, work, about)
 
     async def _stop(self, conversation: Conversation) -> Any:
-        return await self._progress.tell(conversation, self._supervisor.stop(conversation.targets))
+        about = self._supervisor.concerned(conversation.targets)
+        return await self._progress.tell(conversation, self._supervisor.stop(conversation.targets), about)
 
     async def _restart(self, conversation: Conversation) -> Any:
-        return await self._progress.tell(conversation, self._supervisor.restart(conversation.targets))
+        about = self._supervisor.concerned(conversation.targets)
+        return await self._progress.tell(conversation, self._supervisor.restart(conversation.targets), about)
 
     async def _run(self, conversation: Conversation) -> Any:
         """A second ``stores run``: starts, shows, and stops what it started when its terminal says so."""
@@ -121,7 +124,8 @@ class Verbs:
         following = Following(supervisor.hearers, [process.name for process in chosen])
         telling = asyncio.create_task(following.tell(conversation))
         gone = asyncio.create_task(conversation.gone())
-        start = asyncio.create_task(self._progress.tell(conversation, supervisor.start(conversation.targets)))
+        about = supervisor.concerned(conversation.targets, needs=True)
+        start = asyncio.create_task(self._progress.tell(conversation, supervisor.start(conversation.targets), about))
         try:
             await asyncio.wait({start, gone}, return_when=asyncio.FIRST_COMPLETED)
             if start.done():

@@ -11,7 +11,7 @@ from typing import Any
 
 from procman import authorizer_settings, conflicts, procfile, settings
 from procman.errors import StoresError
-from procman.mistake import Mistake, MistakesError, nearest, refuse
+from procman.mistake import Mistake, MistakesError, nearest, refuse, unreadable
 from procman.service import Process, Service
 from procman.settings import Settings
 from procman.table import Table
@@ -153,7 +153,7 @@ def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None
         except MistakesError as error:
             mistakes += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(Mistake(name, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+            mistakes.append(unreadable(name, error))
     if len(mistakes) > found:
         return previous.settings if previous else Settings(repos=root.parent)
     table = Table(settings.merge(merged, settings.overrides(environ)), "the environment (STORES_…)", [])
@@ -194,6 +194,6 @@ def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes
             services += [before[file.name]] if file.name in before else []
         except (OSError, UnicodeDecodeError) as error:
             shown = f"{FOLDER}/{file.name}"
-            mistakes.append(Mistake(shown, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8."))
+            mistakes.append(unreadable(shown, error))
             services += [before[file.name]] if file.name in before else []
     return tuple(services)

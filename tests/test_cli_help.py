@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 from workbench import Site
+
+PROGRAM = (sys.executable, "-P", "-m", "procman.cli")
 
 #: Verbs that other people's parts of the program add say for themselves what they do.
 VERBS = (
@@ -20,7 +23,56 @@ def test_the_list_of_verbs_is_grouped_and_fits_80_columns(site: Site) -> None:
     assert max(map(len, printed.splitlines())) <= 80
     assert "What runs:\n  run " in printed
     rows = {line.split()[0]: line for line in printed.splitlines() if line.startswith("  ") and line.strip()}
-    assert all(verb in rows and not rows[verb].endswith("...") for verb in VERBS)
+    assert set(VERBS) <= set(rows)
+    assert not [row for row in rows.values() if row.endswith("...")], "what is said of each verb is said whole"
+
+
+@pytest.mark.parametrize(
+    ("verb", "usage", "argument"),
+    [
+        ("run", "[NAME]...", "NAME... "),
+        ("env", "NAME", "NAME "),
+        ("exec", "NAME -- COMMAND [ARGUMENT]...", "-- COMMAND [ARGUMENT]... "),
+        ("add", "NAME", "NAME "),
+        ("autostart", "[on|off]", "on|off "),
+        ("completion", "bash|zsh|fish", "bash|zsh|fish "),
+        ("inspect", "[NAME]... | show ID | replay ID", "NAME... | show ID | replay ID "),
+    ],
+)
+def test_the_line_of_usage_is_what_one_may_type(site: Site, verb: str, usage: str, argument: str) -> None:
+    printed = site.ok(verb, "--help", env={"COLUMNS": "80"})
+    assert printed.splitlines()[0] == f"Usage: stores {verb} [OPTIONS] {usage}"
+    assert f"\n  {argument} " in printed.partition("Arguments:")[2]
+
+
+def test_no_default_is_told_that_is_none(site: Site) -> None:
+    printed = site.ok("add", "--help", env={"COLUMNS": "80"})
+    assert "default: 0" not in printed
+    assert "Default: 60." in printed, "of ready_timeout, as docs/services.md says"
+
+
+@pytest.mark.parametrize("command", ["--help", "status", "check"])
+def test_a_full_disk_at_the_other_end_is_said_in_one_line(site: Site, command: str) -> None:
+    site.service("netshop", "web: sleep 600\n")
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 (no path of anything)
+        done = subprocess.run(
+            [*PROGRAM, command],
+            cwd=site.root,
+            env=site.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "stores: What it has to say cannot be written: No space left on device\n  Make room: df -h\n"
+
+
+def test_a_closed_output_loses_what_is_said_and_nothing_else(site: Site) -> None:
+    site.service("netshop", "web: sleep 600\n")
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "check"]
+    done = subprocess.run(shell, cwd=site.root, env=site.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -48,6 +48,8 @@ def test_env_prints_lines_that_a_shell_reads_back_to_the_same_values(shop: Site)
     assert environ["QUOTE"] == "a 'b' \"c\" $HOME\nd"
     assert environ["OWN"] == "table"
     assert environ["STORES_SERVICE"] == "netshop"
+    kept_by_shells = {f"export {name}=" for name in ("PWD", "OLDPWD", "SHLVL", "_")}
+    assert not [line for line in printed.splitlines() if line.startswith(tuple(kept_by_shells))]
     assert (
         json.loads(shop.ok("env", "netshop", "--json")).items() >= {"QUOTE": environ["QUOTE"], "OWN": "table"}.items()
     )

@@ -27,7 +27,7 @@ from procman.cli import (
     terminal,
     update,
 )
-from procman.cli.help import Verbs, option, shown
+from procman.cli.help import Verb, Verbs, option, shown
 from procman.cli.place import choose
 
 _HELP = """Runs several connected services on this machine, behind one gateway.
@@ -125,7 +125,10 @@ _SETTINGS: dict[str, dict[str, Any]] = {"exec": _PASSES_ON}
 for panel, verbs in _VERBS.items():
     for verb in verbs:
         name = verb.__name__.rstrip("_")
-        app.command(name=name, help=shown(verb), rich_help_panel=panel, context_settings=_SETTINGS.get(name))(verb)
-app.command(name="ps", help=shown(status.status), hidden=True)(status.status)  # as compose and overmind call it
+        settings = _SETTINGS.get(name)
+        app.command(name=name, cls=Verb, help=shown(verb), rich_help_panel=panel, context_settings=settings)(verb)
+app.command(name="ps", cls=Verb, help=shown(status.status), hidden=True)(
+    status.status
+)  # as compose and overmind call it
 app.add_typer(events.app, rich_help_panel="Look")
 app.add_typer(auth.app, rich_help_panel="Look")

@@ -44,9 +44,9 @@ def token(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Print a token of an identity, as the API gateway would sign it.
+    """Print a token of an identity.
 
-    It counts at this workspace alone. Nothing needs to run for it.
+    As the API gateway would sign it. It counts at this workspace alone. Nothing needs to run for it.
 
     For example:
       stores token alice

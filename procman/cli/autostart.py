@@ -23,7 +23,9 @@ class Wish(StrEnum):
 
 
 def autostart(
-    wish: Annotated[Wish | None, typer.Argument(help="Without it: say which it is.", show_default=False)] = None,
+    wish: Annotated[
+        Wish | None, typer.Argument(metavar="[on|off]", help="Without it: say which it is.", show_default=False)
+    ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Only show the file.")] = False,
 ) -> None:
     """Bring back at login what ran before.

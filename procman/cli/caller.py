@@ -58,7 +58,7 @@ def as_(
 
 
 def simulate(
-    plays: Annotated[list[str] | None, typer.Argument(metavar="[TROUBLE]...", help="See below.")] = None,
+    plays: Annotated[list[str] | None, typer.Argument(metavar="[TROUBLE]...", help="See above.")] = None,
     length: Annotated[str, option("--for", metavar="SPAN", help="How long: 30s, 15m, 2h.")] = "60s",
     service: Annotated[
         list[str] | None,

@@ -9,15 +9,46 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 #: An option whose variable is told once, at the end of ``stores --help``, and not in every line.
 option = functools.partial(typer.Option, show_envvar=False)
+
+#: What may be left out says so in the line "Usage:"; below it stands its name.
+_UNBRACKETED = re.compile(r"^\[([^]]*)\](.*)")
 
 
 def shown(verb: Callable[..., None]) -> str:
     """A verb's docstring, its examples line by line: click fills a paragraph unless it begins with a backspace."""
     return re.sub(r"\n(?=For example:\n)", "\n\b\n", inspect.cleandoc(verb.__doc__ or ""))
+
+
+class Verb(TyperCommand):
+    """One verb. Its arguments are told as they are named: typer puts brackets of its own around them, and types."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 (click's signature)
+        """What stands after the verb in the line "Usage:"."""
+        return [self.options_metavar or "", *map(_argument, _arguments(self))]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options."""
+        told = [(_UNBRACKETED.sub(r"\1\2", _argument(one)), one.help or "") for one in _arguments(self)]
+        if told:
+            with formatter.section("Arguments"):
+                formatter.write_dl(told)
+        with formatter.section("Options"):
+            records = (one.get_help_record(ctx) for one in self.get_params(ctx) if one.param_type_name == "option")
+            formatter.write_dl(list(filter(None, records)))
+
+
+def _arguments(verb: Any) -> list[Any]:
+    return [one for one in verb.params if one.param_type_name == "argument" and not one.hidden]
+
+
+def _argument(one: Any) -> str:
+    """Its name in capitals; in brackets where it may be left out."""
+    name = one.metavar or str(one.name).upper()
+    return name if one.required or name.startswith("[") else f"[{name}]"
 
 
 class Verbs(TyperGroup):
@@ -52,5 +83,5 @@ def group(name: str, text: str, *verbs: Callable[..., None]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for verb in verbs:
-        app.command(name=verb.__name__, help=shown(verb))(verb)
+        app.command(name=verb.__name__, cls=Verb, help=shown(verb))(verb)
     return app

@@ -26,5 +26,5 @@ def find(settings: Settings, name: str) -> Identity:
     if not known:
         hint = f'Write it into stores.toml: [identity.{name}], sub = "{name}", scopes = ["org:read"]'
         raise StoresError("No identity is known here yet", hint, exit_code=4)
-    there = f"There is: {', '.join(known)}"
-    raise StoresError(f'No identity is called "{name}". {nearest(name, [*known])}', there, exit_code=4)
+    more = f"Another one is a table of stores.toml: [identity.{name}]"
+    raise StoresError(f'No identity is called "{name}". {nearest(name, [*known])}', more, exit_code=4)

@@ -26,6 +26,9 @@ from procman.workspace import Workspace
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+#: What a shell keeps itself: with another's value it would be wrong about where it is.
+_SHELLS_OWN = {"PWD", "OLDPWD", "SHLVL", "_"}
+
 #: As shells have it: a command that is not found, and one that cannot be executed.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
@@ -103,6 +106,8 @@ def env(
         typer.echo(json.dumps(environ, indent=2, sort_keys=True))
         return
     for variable, value in sorted(environ.items()):
+        if variable in _SHELLS_OWN:
+            continue
         known = _VARIABLE.fullmatch(variable)
         typer.echo(f"export {variable}={shlex.quote(value)}" if known else f"# no shell's variable: {variable}")
 

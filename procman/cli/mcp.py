@@ -9,10 +9,10 @@ from procman.cli.place import here
 
 
 def mcp() -> None:
-    """Serve coding agents (Model Context Protocol, on stdin and stdout).
+    """Serve coding agents.
 
-    Tools: status, logs, start, stop, restart, routes, recent_failures; inspect, requests, request for the traffic. An
-    agent starts it itself, once it is told how:
+    By the Model Context Protocol, on stdin and stdout. Tools: status, logs, start, stop, restart, routes,
+    recent_failures; inspect, requests, request for the traffic. An agent starts it itself, once it is told how:
 
     For example:
       claude mcp add stores -- stores mcp

@@ -127,6 +127,8 @@ def clone(targets: Targets = None, as_json: Json = False) -> None:
     services = place.workspace().select(targets or [])
     if not targets:
         services = tuple(service for service in services if service.repo and not service.dir.exists())
+        if not services and not as_json:
+            typer.echo("Nothing to clone: every service that names a repo is here.", err=True)
     plans = [checkout.plan(service, place.environ) for service in services]
     with Progress() as progress:
         problems = _clone_all(place, plans, progress)

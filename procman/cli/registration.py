@@ -18,6 +18,7 @@ from procman.cli.place import here
 from procman.errors import StoresError
 from procman.mistake import MistakesError, refuse
 from procman.paths import Paths
+from procman.service import SERVICE_NAME
 from procman.workspace import FOLDER, read
 
 
@@ -56,15 +57,19 @@ def add(
     repo: Annotated[str, option(metavar="URL", help="Where its repository is cloned from.")] = "",
     description: Annotated[str, option(metavar="TEXT", help="One line for people.")] = "",
     host: Annotated[list[str] | None, option(metavar="HOST", help="A host below the domain. Repeatable.")] = None,
-    port: Annotated[int, option(metavar="PORT", help="A fixed port. Default: assigned, and kept.")] = 0,
+    port: Annotated[int | None, option(metavar="PORT", help="A fixed port. Default: assigned, and kept.")] = None,
     remote: Annotated[str, option(metavar="ORIGIN", help="Who answers while it does not run here.")] = "",
     no_remote: Annotated[bool, option("--no-remote", help="Nobody answers while it does not run here.")] = False,
     ready: Annotated[str, option(metavar="PATH", help="It is ready when this path answers 2xx or 3xx.")] = "",
     ready_log: Annotated[str, option(metavar="REGEX", help="Or when a line of its output matches.")] = "",
-    ready_timeout: Annotated[float, option(metavar="SECONDS", help="How long that may take.")] = 0.0,
+    ready_timeout: Annotated[
+        float | None, option(metavar="SECONDS", help="How long that may take. Default: 60.")
+    ] = None,
     needs: Annotated[list[str] | None, option(metavar="NAME", help="What must run here first. Repeatable.")] = None,
     restart: Annotated[str, option(metavar="WHEN", help="always, on-failure or never.")] = "",
-    grace: Annotated[float, option(metavar="SECONDS", help="From the stop signal to SIGKILL.")] = 0.0,
+    grace: Annotated[
+        float | None, option(metavar="SECONDS", help="From the stop signal to SIGKILL. Default: 5.")
+    ] = None,
     stop_signal: Annotated[str, option(metavar="SIGNAL", help="Instead of SIGTERM.")] = "",
     route: Annotated[str, option(metavar="/PREFIX", help="Where it stands behind the API gateway.")] = "",
     strip_prefix: Annotated[bool, option("--strip-prefix", help="It does not see that prefix.")] = False,
@@ -135,6 +140,10 @@ def _pairs(text: str) -> dict[str, Any]:
 def _register(name: str, facts: Mapping[str, Any], processes: Sequence[str]) -> None:
     """Writes the file, if it is right by itself and beside the others; else nothing is left of it."""
     place = here()
+    if not SERVICE_NAME.fullmatch(name):
+        raise StoresError(
+            f'"{name}" cannot be a host name', f"For example: stores add {procfile.usable(name)}", exit_code=2
+        )
     file = place.root / FOLDER / name
     if file.exists():
         raise StoresError(f"{name} is registered already", f"Edit its file: {file}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import webbrowser
+from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -88,7 +90,15 @@ def open_(
     service = snapshot(place).service(name)
     if service is None or not service.urls:
         raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
-    _show(service.urls[0])
+    _show(_reachable(service.urls))
+
+
+def _reachable(urls: Sequence[str]) -> str:
+    """By https where this machine knows the name and trusts the certificate, else the one that needs neither."""
+    from procman.dashboard_client import trusted  # noqa: PLC0415 (http and ssl, only here)
+
+    first = urlsplit(urls[0])
+    return urls[0] if trusted(first.hostname or "", first.port or 443) else urls[-1]
 
 
 def _show(url: str) -> None:

@@ -19,6 +19,7 @@ _HEAD = ("SERVICE", "STATE", "ROUTE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU"
 _SETS: tuple[set[str], ...] = (set(), {"PID"}, {"PID", "UPTIME"}, {"URL"}, {"URL", "PID"}, {"URL", "PID", "UPTIME"})
 
 _KILO = 1024
+_HTTP = 80
 
 
 def lines(overview: Overview) -> Iterator[str]:
@@ -46,6 +47,9 @@ def _foot(overview: Overview) -> str:
     gateway = snapshot.gateway
     ports = f"http {gateway.http}, https {gateway.https}"
     first = f"gateway {gateway.state}{_priced(overview, 'gateway', gateway.pid)}: {ports}"
+    if gateway.http:
+        plain = "" if gateway.http == _HTTP else f":{gateway.http}"
+        first += f"; where the domain's names are not known: http://NAME.localhost{plain}/"
     second = f"supervisor{_priced(overview, 'stores', snapshot.pid)}: DNS 127.0.0.1:{snapshot.dns.port}"
     return "\n".join((first, *_api_gateway(overview), second, f"CA {gateway.ca_file}"))
 
@@ -66,7 +70,7 @@ def _priced(overview: Overview, name: str, pid: int | None) -> str:
 def _remarks(overview: Overview, service: ServiceStatus) -> Iterator[str]:
     """What should be known besides, and what to type."""
     if service.problem:
-        yield f"{service.name}: {service.problem}"
+        yield f"{service.name}: {service.problem}".replace("\n", "\n    ")  # its last lines belong to it
     if service.advice:
         yield f"{service.name}: {service.advice}"
     setup = overview.setups.get(service.name)

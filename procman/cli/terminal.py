@@ -25,10 +25,11 @@ def attach(
     detach_key: Annotated[str, option("--detach-key", metavar="KEY", help="What detaches, as ctrl-].")] = "ctrl-]",
     no_restart: Annotated[bool, option("--no-restart", help="Fail where it has no terminal yet.")] = False,
 ) -> None:
-    """Attach this terminal to a process: pdb, binding.pry, a Node debugger.
+    """Attach this terminal to a process, for a debugger.
 
-    What you type goes to the program, Ctrl-C included; Ctrl-] detaches, and the program goes on. A process that was
-    started without a terminal is started anew with one; the others go on. For good: terminal = true in its file.
+    pdb, binding.pry, Node's: what you type goes to the program, Ctrl-C included; Ctrl-] detaches, and the program goes
+    on. A process that was started without a terminal is started anew with one; the others go on. For good:
+    terminal = true in its file.
 
     For example:
       stores attach netshop
