@@ -67,6 +67,18 @@ def _socket(paths: Paths) -> str:
     return said[1] if len(said) > 1 and said[1] else str(paths.socket)
 
 
+#: A supervisor takes its socket with it when it ends; what it started lives on when it is killed.
+KILLED = "The supervisor was killed, and what it ran may still run"
+TAKE_OVER = "stores up -d gateway takes it over, stores down then ends it"
+
+
+def _nothing(paths: Paths) -> StoresError:
+    if paths.socket.exists():
+        return StoresError(f"{KILLED} ({paths.root})", TAKE_OVER, exit_code=3)
+    hint = "Start it: stores run NAME…, or in the background: stores up -d"
+    return StoresError(f"Nothing runs in {paths.root}", hint, exit_code=3)
+
+
 class Call:
     """One request to the supervisor. Iterating yields the lines of its answer, the last one ``{"ok": …}``."""
 
@@ -77,11 +89,7 @@ class Call:
             self._connection.connect(_socket(paths))
         except OSError as error:
             self._connection.close()
-            raise StoresError(
-                f"Nothing runs in {paths.root}",
-                "Start it: stores run NAME…, or in the background: stores up -d",
-                exit_code=3,
-            ) from error
+            raise _nothing(paths) from error
         self._connection.sendall(json.dumps({"verb": verb, **parameters}).encode() + b"\n")
 
     def __enter__(self) -> Self:

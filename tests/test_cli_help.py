@@ -65,7 +65,9 @@ def test_a_full_disk_at_the_other_end_is_said_in_one_line(site: Site, command: s
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "stores: What it has to say cannot be written: No space left on device\n  Make room: df -h\n"
+    assert (
+        done.stderr == "stores: A file, or the output, cannot be written: No space left on device\n  Make room: df -h\n"
+    )
 
 
 def test_a_closed_output_loses_what_is_said_and_nothing_else(site: Site) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
-from workbench import Site
+from workbench import Site, wait_until
 
 
 def test_who_starts_a_service_hears_nothing_of_another_that_crashes_meanwhile(site: Site) -> None:
@@ -53,7 +55,7 @@ def test_open_names_the_address_that_this_machine_can_reach(site: Site) -> None:
     site.ok("up", "-d", "shop")
     port = site.status()["gateway"]["http"]
     assert site.ok("open", "shop", env={"BROWSER": "true"}) == f"http://shop.localhost:{port}/\n"
-    assert f"; where the domain's names are not known: http://NAME.localhost:{port}/" in site.ok("status")
+    assert f"without DNS and CA: http://NAME.localhost:{port}/\n" in site.ok("status")
 
 
 def test_a_workspace_that_is_none_is_named_with_what_to_type(site: Site, tmp_path: Path) -> None:
@@ -104,3 +106,33 @@ def test_clone_says_where_there_is_nothing_to_clone(site: Site) -> None:
     site.service("shop", "web: sleep 600\n")
     done = site.stores("clone")
     assert (done.returncode, done.stderr) == (0, "Nothing to clone: every service that names a repo is here.\n")
+
+
+def test_what_runs_already_is_said_so(site: Site) -> None:
+    site.service("shop", "web: echo up; exec sleep 600\n", ready={"log": "^up$"})
+    site.ok("up", "-d", "shop")
+    assert site.stores("start", "shop").stderr == "shop.web ready\n"
+    assert site.stores("stop", "shop").stderr.endswith("shop.web stopped\n")
+    assert site.stores("stop", "shop").stderr == "shop.web stopped\n"
+
+
+def test_after_a_killed_supervisor_nobody_is_told_that_nothing_runs(site: Site) -> None:
+    site.service("shop", "web: echo up; exec sleep 600\n", ready={"log": "^up$"})
+    site.ok("up", "-d", "shop")
+    os.kill(site.status()["pid"], signal.SIGKILL)
+    wait_until(lambda: "The supervisor was killed" in site.stores("status").stdout, "its end is seen")
+    done = site.stores("restart", "shop")
+    assert done.returncode == 3
+    assert "The supervisor was killed, and what it ran may still run" in done.stderr
+    assert "stores up -d gateway takes it over" in done.stderr
+    site.ok("up", "-d", "gateway")
+    assert "The supervisor was killed" not in site.ok("status")
+
+
+def test_logs_of_several_processes_stand_in_one_column(site: Site) -> None:
+    text = "web: echo up; exec sleep 600\nworker: echo two; exec sleep 600\n"
+    site.service("shop", text, ready={"log": "^up$"})
+    site.ok("up", "-d", "shop")
+    wait_until(lambda: site.ok("logs", "shop").count("|") == 2, "both have written")
+    lines = site.ok("logs", "shop").splitlines()
+    assert {line.index("|") for line in lines} == {len("HH:MM:SS shop.worker ")}

@@ -189,9 +189,7 @@ def test_what_cannot_be_started_says_why_in_its_row_and_aloud(visit: Any) -> Non
     tab = visit("services")
     click(tab, f"{row('broken')}.querySelector('[aria-label=\"Start broken\"]:not([hidden])')")
     tab.until("document.querySelector('#notices [role=alert]')?.innerText.includes('broken could not be started')")
-    tab.until(
-        f"{row('broken')}.innerText.includes('crashed') && {row('broken')}.querySelector('.why').innerText !== ''"
-    )
+    tab.until(f"{row('broken')}.innerText.includes('failed') && {row('broken')}.querySelector('.why').innerText !== ''")
     assert "exit" in tab.run(f"{row('broken')}.querySelector('.why').innerText") + tab.run(
         "document.querySelector('#notices').innerText"
     )

@@ -49,7 +49,7 @@ def _stand_in() -> None:
 def _unexpected(error: OSError) -> StoresError:
     why = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StoresError(f"{error.filename or 'What it has to say'} cannot be written: {why}", "Make room: df -h")
+        return StoresError(f"{error.filename or 'A file, or the output,'} cannot be written: {why}", "Make room: df -h")
     if error.filename:
         return StoresError(f"{error.filename}: {why}", f"Look at it: ls -ld {shlex.quote(str(error.filename))}")
     return StoresError(why, "See what is wrong: stores doctor")

@@ -186,9 +186,13 @@ def restart(targets: Targets = None, as_json: Json = False) -> None:
 
 
 def _ask(place: Place, verb: str, targets: Sequence[str], *, as_json: bool, **parameters: Any) -> None:
+    silent = not as_json
     with Call(place.paths, verb, targets=list(targets), **parameters) as call:
         for told in call:
             if "ok" in told:
                 render.result(told["ok"], as_json=as_json)
+                for process in told["ok"] if silent else ():  # it was so already: whoever asked is told that
+                    render.told({"state": {**process, "problem": ""}})
             elif not as_json:
                 render.told(told)
+                silent = False

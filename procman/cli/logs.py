@@ -49,16 +49,22 @@ def logs(
         raise StoresError(f"--grep {grep}: {error}", "It is a Python regular expression.", exit_code=2) from error
     count = 100 if follow and lines is None and not since else lines
 
+    width = 0
+
     def show(line: dict[str, Any]) -> None:
         if pattern is None or pattern.search(line["text"]):
-            render.line(line, as_json=as_json)
+            render.line(line, as_json=as_json, width=width)
 
     if client.holder(place.paths) is None:
-        _stored(place, _logged(place, targets or []), Wanted(count, after, pattern), None, show)
+        names = _logged(place, targets or [])
+        width = max(map(len, names), default=0)
+        _stored(place, names, Wanted(count, after, pattern), None, show)
         return
     with Call(place.paths, "logs", targets=targets or [], follow=True) as call:
         for told in call:
-            if "begins" in told:  # up to where the files are read, and from where on the supervisor tells
+            if "begins" in told:
+                width = max(map(len, told["begins"]), default=0)
+                # up to where the files are read, and from where on the supervisor tells
                 _stored(place, told["begins"], Wanted(count, after, pattern), told["begins"] if follow else None, show)
                 if not follow:
                     return

@@ -46,15 +46,15 @@ def told(told: dict[str, Any]) -> None:
         sys.stderr.write(f"({told['missed']} lines came too fast to be shown here; all of them: stores logs)\n")
 
 
-def line(line: dict[str, Any], *, as_json: bool) -> None:
-    """One line of a process: ``HH:MM:SS name | text``, its bytes as they were."""
+def line(line: dict[str, Any], *, as_json: bool, width: int = 0) -> None:
+    """One line of a process: ``HH:MM:SS name | text``, its bytes as they were. Names take `width`."""
     if as_json:
         sys.stdout.write(json.dumps(line) + "\n")
     else:
         name = line["name"]
         if name not in _colours:
             _colours[name] = next(_palette)
-        prefix = f"{time.strftime('%H:%M:%S', time.localtime(line['at']))} {name} |"
+        prefix = f"{time.strftime('%H:%M:%S', time.localtime(line['at']))} {name:<{width}} |"
         text = f"{paint(prefix, '0;' + _colours[name])} {line['text']}\n"
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

@@ -56,6 +56,8 @@ def status(
         typer.echo(json.dumps(shown.to_json(), indent=2))
     else:
         sys.stdout.write("\n".join(status_table.lines(shown)) + "\n")
+        if not shown.snapshot.pid and place.paths.socket.exists():
+            sys.stdout.write(f"{client.KILLED}: {client.TAKE_OVER}\n")
     if not any(service.wanted or service.state is State.EXTERNAL for service in shown.services):
         raise typer.Exit(3)
 

@@ -47,11 +47,10 @@ def _foot(overview: Overview) -> str:
     gateway = snapshot.gateway
     ports = f"http {gateway.http}, https {gateway.https}"
     first = f"gateway {gateway.state}{_priced(overview, 'gateway', gateway.pid)}: {ports}"
-    if gateway.http:
-        plain = "" if gateway.http == _HTTP else f":{gateway.http}"
-        first += f"; where the domain's names are not known: http://NAME.localhost{plain}/"
     second = f"supervisor{_priced(overview, 'stores', snapshot.pid)}: DNS 127.0.0.1:{snapshot.dns.port}"
-    return "\n".join((first, *_api_gateway(overview), second, f"CA {gateway.ca_file}"))
+    plain = "" if gateway.http == _HTTP else f":{gateway.http}"
+    third = f"without DNS and CA: http://NAME.localhost{plain}/"
+    return "\n".join((first, *_api_gateway(overview), second, f"CA {gateway.ca_file}", third))
 
 
 def _api_gateway(overview: Overview) -> Iterator[str]:

@@ -71,7 +71,9 @@ export class Frame {
     const { around, connection } = model;
     const here = place().view;
     for (const [view, link] of Object.entries(this.links)) {
+      const arrived = view === here && link.getAttribute("aria-current") !== "page";
       attribute(link, "aria-current", view === here ? "page" : null);
+      if (arrived) link.scrollIntoView({ block: "nearest", inline: "nearest" }); // a narrow screen shows some of them
       show(link.parentElement, !this.hidden.has(view));
     }
     document.title = `${t(`view.${here}`)} · stores`;

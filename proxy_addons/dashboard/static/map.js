@@ -5,7 +5,7 @@ import { duration, percent, rate, size } from "./format.js";
 import { BOX, layOut } from "./map_layout.js";
 import { model } from "./model.js";
 import { go } from "./place.js";
-import { stateSign } from "./state.js";
+import { stateSign, toneOf } from "./state.js";
 import { t } from "./words.js";
 
 const TIP = "M0 0L-9-4.5V4.5z";
@@ -99,7 +99,8 @@ class TrafficMap {
     const { middle } = this.laid.ways.get(`${caller} ${service}`);
     const said = s("title");
     const words = s("text", { x: middle.x, y: middle.y - 5, "text-anchor": "middle" });
-    return { element: s("g", { class: "edge" }, said, words), said, words };
+    const errors = s("text", { x: middle.x, y: middle.y + 14, "text-anchor": "middle" });
+    return { element: s("g", { class: "edge" }, said, words, errors), said, words, errors };
   }
 
   node(name) {
@@ -125,10 +126,10 @@ function drawEdge({ element, path }, edge) {
   attribute(path, "stroke-width", (1.25 + Math.min(4, Math.log10(1 + edge.rate) * 2.5)).toFixed(1));
 }
 
-function tellEdge({ element, said, words }, edge) {
+function tellEdge({ element, said, words, errors }, edge) {
   attribute(element, "class", isIll(edge) ? "edge ill" : "edge");
-  const failing = isIll(edge) ? ` · ✕ ${percent((edge.errors / edge.requests) * 100)}` : "";
-  text(words, `${rate(edge.rate)}/s · ${duration(edge.p50)}${failing}`);
+  text(words, `${rate(edge.rate)}/s · ${duration(edge.p50)}`);
+  text(errors, isIll(edge) ? `✕ ${percent((edge.errors / edge.requests) * 100)}` : "");
   text(
     said,
     t("edge.said", {
@@ -144,7 +145,9 @@ function tellEdge({ element, said, words }, edge) {
 function drawNode({ element, sub }, name) {
   const service = model.services.get(name);
   attribute(element, "class", `node ${service ? service.route : "outer"}`);
-  text(sub, service ? `${t(`route.${service.route}`)} · ${t(`state.${service.state}`)}` : "");
+  // what is broken leads nowhere, so its state is all there is to say, and the box has room for it
+  const route = service && toneOf(service.state) !== "bad" ? `${t(`route.${service.route}`)} · ` : "";
+  text(sub, service ? `${route}${t(`state.${service.state}`)}` : "");
 }
 
 function row({ caller, service }) {

@@ -1,8 +1,9 @@
 // Where the nodes of the map stand: callers to the left of whom they call, few edges that cross, none behind a node.
 // Pure: edges in, places and ways out. An edge over several columns gets a place of its own in each that it passes.
 
-export const BOX = { width: 148, height: 46 };
-const COLUMN = 250;
+export const BOX = { width: 176, height: 46 };
+/** Between two columns there is room for an edge's words. */
+const COLUMN = 304;
 const ROW = 84;
 /** The height that an edge takes where it passes a column. */
 const PASSING = 34;

@@ -13,7 +13,7 @@ const WORDS = {
   "state.ready": ["running", "稼働中"],
   "state.stopping": ["stopping", "停止処理中"],
   "state.backoff": ["crashed, retrying", "異常終了（再試行待ち）"],
-  "state.failed": ["crashed", "異常終了"],
+  "state.failed": ["failed", "エラー"],
   "state.exited": ["ended", "終了済み"],
   "state.external": ["running outside", "stores の外で稼働中"],
   "route.local": ["local", "ローカル"],
