@@ -64,6 +64,7 @@ class Gateway:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._ports = frozenset(listener.getsockname()[1] for listener in place.listeners)  # closed, they have none
         self._current = Current()
         self._supervisor = Supervisor(place.control)
         self._authorities = Authorities()
@@ -157,8 +158,7 @@ class Gateway:
         return (await asyncio.shield(self._mitm)).server
 
     async def _told(self, snapshot: Snapshot) -> None:
-        ports = frozenset(listener.getsockname()[1] for listener in self._place.listeners)
-        view = View(snapshot, ports)
+        view = View(snapshot, self._ports)
         self._authorities.told(view)
         self._current.tell(view)
         self._front.view_changed()

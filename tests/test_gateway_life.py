@@ -103,10 +103,12 @@ def test_a_running_request_is_finished_before_the_end(world, number):
         answer = client.getresponse()
         world.process.send_signal(number)
         eventually(lambda: _not_accepting(world))
+        world.supervisor.tell(replace(world.snapshot, services=()))  # other services end meanwhile
         shop.release.set()
         assert b"second" in answer.read()
         assert world.process.wait(PATIENCE) == 0
     assert "Traceback" not in world.stderr()
+    assert "No word from the supervisor" not in world.stderr()
 
 
 def _not_accepting(world):
