@@ -82,6 +82,8 @@ def inspect(
     elif off:
         told = dashboard.ask("POST", "/inspection/off", body={"targets": chosen} if chosen else {})
         render.result(told, as_json=as_json)
+        if not as_json:
+            sys.stderr.write(f"No request to {', '.join(chosen) or 'any service'} is recorded any more.\n")
     elif chosen:
         _follow(dashboard, chosen, _seconds(for_), filter_, as_json=as_json)
     else:
