@@ -30,7 +30,7 @@ _WEAKNESSES = (
         "Python",
         ((3, 11, 13), (3, 12, 11), (3, 13, 4)),
         "tarfile's extraction filters let an archive write outside its folder (CVE-2025-4517), unless your distribution"
-        " mended it. stores unpacks none; a service that runs on this Python may",
+        " mended it. stores unpacks no archives; whether a service on this Python does is its own affair",
     ),
     Weakness(
         "mitmproxy",

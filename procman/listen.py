@@ -165,7 +165,7 @@ def _bind(scheme: str, port: int) -> Listening:
 
 def _refused(scheme: str, port: int, error: OSError) -> StoresError:
     key = "[events] port" if scheme == EVENTS else f"[gateway] {scheme}"
-    hint = f"Free it, or choose another one: STORES_{scheme.upper()}_PORT={port + 1}, or {key} in stores.toml"
+    hint = ports.freeing(port, f"STORES_{scheme.upper()}_PORT", key)
     if error.errno == errno.EADDRINUSE:
         return StoresError(f"Port {port} is held by {ports.holder(port)}", hint)
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import shlex
 import socket
 import sys
 import zlib
@@ -91,6 +92,26 @@ def holder(port: int, *, udp: bool = False) -> str:
         with contextlib.suppress(psutil.Error):  # it has gone meanwhile
             return f"PID {pid} ({' '.join(psutil.Process(pid).cmdline())[:100]})"
     return "another user's process"
+
+
+def workspace_of(port: int, *, udp: bool = False) -> str:
+    """The folder of the other workspace whose supervisor listens on the port; empty where it is anybody else."""
+    import psutil  # noqa: PLC0415 (as above)
+
+    with contextlib.suppress(psutil.Error):
+        line = psutil.Process(listeners({port}, udp=udp).get(port)).cmdline()
+        if "procman" in line and "--workspace" in line:
+            return line[line.index("--workspace") + 1]
+    return ""
+
+
+def freeing(port: int, variable: str, key: str, *, udp: bool = False) -> str:
+    """What to type where a port is held. Two workspaces that run at the same time need each port twice."""
+    other = workspace_of(port, udp=udp)
+    if not other:
+        return f"Free it, or choose another one: {variable}={port + 1}, or {key} in stores.toml"
+    own = "[gateway] http and https, and [dns] port, in its stores.toml"
+    return f"Another workspace runs: stores -w {shlex.quote(other)} down. Or give this one ports of its own: {own}"
 
 
 def listeners(wanted: set[int], *, udp: bool = False) -> dict[int, int]:

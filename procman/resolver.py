@@ -36,7 +36,7 @@ async def start(settings: Settings) -> DnsServer:
     except OSError as error:
         raise StoresError(
             f"The resolver cannot have port {port}: {error.strerror}, {ports.holder(port, udp=True)}",
-            f"Free it, or choose another one: STORES_DNS_PORT={port + 1}, or [dns] port in stores.toml",
+            ports.freeing(port, "STORES_DNS_PORT", "[dns] port", udp=True),
         ) from error
 
 

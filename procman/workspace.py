@@ -188,7 +188,10 @@ def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes
                 procfile.parse(text, file, root=root, repos=chosen.repos, remote_domain=chosen.remote.domain)
             )
         except FileNotFoundError:
-            continue  # gone since the folder was listed: an editor's temporary file
+            if file.is_symlink():  # and else it is gone since the folder was listed: an editor's temporary file
+                target = f"leads to {file.readlink()}, and there is nothing"
+                mistakes.append(Mistake(f"{FOLDER}/{file.name}", 0, "", target, "Lead it to a file, or remove it."))
+                services += [before[file.name]] if file.name in before else []
         except MistakesError as error:
             mistakes += error.mistakes
             services += [before[file.name]] if file.name in before else []

@@ -136,3 +136,22 @@ def test_logs_of_several_processes_stand_in_one_column(site: Site) -> None:
     wait_until(lambda: site.ok("logs", "shop").count("|") == 2, "both have written")
     lines = site.ok("logs", "shop").splitlines()
     assert {line.index("|") for line in lines} == {len("HH:MM:SS shop.worker ")}
+
+
+def test_ports_that_another_workspace_has_are_said_with_how_to_end_it(site: Site, tmp_path: Path) -> None:
+    site.service("shop", "web: sleep 600\n")
+    site.ok("up", "-d", "gateway")
+    port = site.status()["dns"]["port"]
+    (tmp_path / "other" / "Procfile.d").mkdir(parents=True)
+    (tmp_path / "other" / "Procfile.d" / "till").write_text("web: sleep 600\n")
+    done = site.stores("-w", str(tmp_path / "other"), "up", "-d", env={"STORES_DNS_PORT": str(port)})
+    assert done.returncode == 1
+    assert f"The resolver cannot have port {port}" in done.stderr
+    assert f"Another workspace runs: stores -w {site.root} down. Or give this one ports of its own" in done.stderr
+
+
+def test_a_link_that_leads_nowhere_is_a_mistake_and_no_service_less(site: Site) -> None:
+    (site.root / "Procfile.d" / "shop").symlink_to("../elsewhere")
+    done = site.stores("check")
+    assert done.returncode == 2
+    assert "Procfile.d/shop: leads to ../elsewhere, and there is nothing" in done.stderr

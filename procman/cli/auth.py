@@ -21,10 +21,10 @@ from procman.issuer_process import IssuerProcess
 _HELP = """Steer who may call, and with what.
 
 \b
-  stores token alice        print a token of hers
-  stores as alice           call the API gateway as her from now on
-  stores auth simulate deny let its authorizer play trouble
-  stores auth rotate        sign with new keys from now on
+  stores token alice         print a token of hers
+  stores as alice            call the API gateway as her from now on
+  stores auth simulate deny  let its authorizer play trouble
+  stores auth rotate         sign with new keys from now on
 """
 #: What an identity may always ask for: OpenID Connect Core, sections 5.4 and 11.
 _OPENID = frozenset({"openid", "profile", "email", "offline_access"})
