@@ -98,8 +98,11 @@ def workspace_of(port: int, *, udp: bool = False) -> str:
     """The folder of the other workspace whose supervisor listens on the port; empty where it is anybody else."""
     import psutil  # noqa: PLC0415 (as above)
 
+    pid = listeners({port}, udp=udp).get(port)
+    if pid is None:  # another user's, and psutil takes None for this very process
+        return ""
     with contextlib.suppress(psutil.Error):
-        line = psutil.Process(listeners({port}, udp=udp).get(port)).cmdline()
+        line = psutil.Process(pid).cmdline()
         if "procman" in line and "--workspace" in line:
             return line[line.index("--workspace") + 1]
     return ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 from workbench import Site, wait_until
+
+from procman import ports
 
 
 def test_who_starts_a_service_hears_nothing_of_another_that_crashes_meanwhile(site: Site) -> None:
@@ -148,6 +151,13 @@ def test_ports_that_another_workspace_has_are_said_with_how_to_end_it(site: Site
     assert done.returncode == 1
     assert f"The resolver cannot have port {port}" in done.stderr
     assert f"Another workspace runs: stores -w {site.root} down. Or give this one ports of its own" in done.stderr
+
+
+def test_a_holder_that_nobody_may_know_is_not_taken_for_a_workspace() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert ports.workspace_of(port) == ""  # free again: as unknown as another user's
+    assert ports.freeing(port, "STORES_HTTP_PORT", "[gateway] http").startswith("Free it, or choose another one: ")
 
 
 def test_a_link_that_leads_nowhere_is_a_mistake_and_no_service_less(site: Site) -> None:
