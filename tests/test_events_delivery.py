@@ -419,6 +419,37 @@ async def test_a_service_that_is_registered_again_goes_on_where_it_was(tmp_path:
             assert [got.id for got in await shop.wait_for(2)] == ["a", "b"]
 
 
+async def test_what_had_to_be_tried_again_goes_on_when_the_service_is_registered_again(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        status = 500
+        with Receiver(lambda _: status) as shop:
+            served = shop.as_subscriber(backoff=60)
+            await broker.follow([served])
+            await client.publish(1, id="failed")
+            await until(lambda: broker.subscriptions.lanes["shop"].parked, "it waits for its next try")
+            await broker.follow([])
+            status = 204
+            await broker.follow([served])
+            lane = broker.subscriptions.lanes["shop"]
+            assert (lane.waiting, lane.parked) == (1, 1)
+
+
+async def test_a_dead_letter_that_is_tried_again_while_its_service_is_away_is_delivered_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        status = 400
+        with Receiver(lambda _: status) as shop:
+            await broker.follow([shop.as_subscriber()])
+            await client.publish(1, id="refused")
+            await until(lambda: broker.subscriptions.lanes["shop"].counts.dead, "it is given up")
+            await broker.follow([])
+            assert (await client.call("POST", "/v1/deadletters/retry?subscription=shop")).json == {"retried": 1}
+            status = 204
+            await broker.follow([shop.as_subscriber()])
+            assert [got.id for got in await shop.wait_for(2)] == ["refused", "refused"]
+
+
 async def test_attempts_and_their_times_survive_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "e"
     with Receiver(lambda _: 503) as shop:
