@@ -383,6 +383,57 @@ async def test_a_log_that_is_replaced_between_two_polls_is_not_taken_for_the_sam
             assert set(await ids_in(near)) == {"a1", "b0", "b1", "b2", "b3", "b4"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"broker": "b", "log": "l", "last": 1e400}',
+        b'{"broker": "b", "log": "l", "last": 1' + b"0" * 30 + b"}",
+        b"\xff\xfe{",
+        b"<h1>Sign in</h1>",
+    ],
+    ids=["brackets", "infinity", "a number too large", "no UTF-8", "a page"],
+)
+async def test_garbage_is_said_and_does_not_end_the_receiving(tmp_path: Path, body: bytes) -> None:
+    async with running(tmp_path / "far") as (far_broker, far):
+        garbled = True
+
+        async def answer(request: Request) -> Response:
+            return Response(200, body) if garbled else await far_broker.answer(request)
+
+        async with asking(answer) as port, running(tmp_path / "near", remote=remote(port)) as (near, client):
+            await near.follow([subscriber()])
+            problem: Any = await until(lambda: near.link.problems.get(RECEIVE), "it is said")
+            assert "sends what cannot be read" in problem
+            garbled = False
+            await received_by(near, STREAM)
+            await far.publish(1, id="after it")
+            await until(lambda: near.log.last == 1, "it goes on")
+            assert (await client.call("GET", "/healthz")).json["status"] == "ok"
+
+
+async def test_a_place_that_no_file_can_hold_is_said(tmp_path: Path) -> None:
+    async with running(tmp_path / "far") as (far_broker, _):
+
+        async def far_off(request: Request) -> Response:
+            response = await far_broker.answer(request)
+            if request.path == "/v1/events":
+                event = b'{"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}'
+                response = Response(200, stream=_pieces(b"id: 1" + b"0" * 30 + b"\ndata: " + event + b"\n\n"))
+                response.headers["Content-Type"] = "text/event-stream"
+            return response
+
+        async with asking(far_off) as port, running(tmp_path / "near", remote=remote(port)) as (near, _):
+            await near.follow([subscriber()])
+            await until(lambda: near.link.problems.get(RECEIVE), "it is said")
+            assert near.log.last == 0, "nothing without its place"
+
+
+async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
 async def test_what_is_no_broker_is_said_to_be_none(tmp_path: Path) -> None:
     async def shop(_: Request) -> Response:
         return Response(200, json.dumps({"welcome": "to the shop"}).encode())

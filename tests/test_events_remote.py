@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from events_world import Receiver, free_port, running, subscriber, until
+from events_world import Receiver, Reply, free_port, running, subscriber, until
 
 from proxy_addons.events.broker import Broker
 from proxy_addons.events.forwarding import FORWARD
@@ -100,6 +101,51 @@ async def test_while_the_remote_is_down_publishing_goes_on_and_it_catches_up(tmp
             assert (await client.call("GET", "/healthz")).json["status"] == "ok"
 
 
+async def test_three_in_a_ring_each_get_what_the_one_before_has_made_and_nothing_goes_round(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        ring = []
+        for number, port in enumerate(ports):
+            onward = remote(ports[(number + 1) % 3], "**", receive=False)
+            ring.append(await stack.enter_async_context(running(tmp_path / f"{number}", port=port, remote=onward)))
+        for number, (_, client) in enumerate(ring):
+            await client.publish(number, id=f"of {number}")
+        for number, (broker, _) in enumerate(ring):
+            await until(lambda broker=broker: broker.log.last == 2, "its own, and its neighbour's")  # type: ignore[misc]
+            assert {stored.event.id for stored in await broker.log.read(0, 9)} == {
+                f"of {number}",
+                f"of {(number - 1) % 3}",
+            }
+        for broker, _ in ring:
+            await broker.subscriptions.lanes[FORWARD].drained()
+            assert (broker.log.last, broker.publishing.counts["accepted"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((302, {"Location": "https://sso.example.com/"}, b""), "answered 302, a redirect"),
+        ((200, {"Content-Type": "text/html; charset=utf-8"}, b"<h1>Sign in</h1>"), "answered 200, with a page"),
+        ((405, {"Allow": "GET"}, b""), "answered 405, no POST"),
+    ],
+    ids=["a redirect", "a page", "no POST"],
+)
+async def test_where_no_broker_answers_events_wait_and_are_neither_lost_nor_dead(
+    tmp_path: Path, answer: Reply, told: str
+) -> None:
+    with Receiver(lambda _: answer) as gate:
+        async with running(tmp_path / "near", remote=remote(gate.port, "**")) as (near, client):
+            await near.follow([subscriber()])
+            await client.publish(1)
+            lane = near.subscriptions.lanes[FORWARD]
+            await until(lambda: told in lane.sender.problem, "it says so")
+            assert (lane.waiting, lane.counts.dead, lane.counts.delivered) == (1, 0, 0)
+            answer = (202, {"Content-Type": "application/json"}, b"{}")
+            lane.reopen()
+            await lane.drained()
+            assert lane.counts.delivered == 1
+
+
 @pytest.mark.parametrize("token", ["", "wrong"])
 async def test_a_refused_token_stops_and_says_what_to_do(tmp_path: Path, token: str) -> None:
     with Receiver(lambda _: 401) as far:
@@ -113,4 +159,5 @@ async def test_a_refused_token_stops_and_says_what_to_do(tmp_path: Path, token: 
             await client.publish(3)
             assert len([got for got in far.got if got.method == "POST"]) == count
             assert near.subscriptions.lanes[FORWARD].waiting == 3
+            assert "stores down, stores up -d" in sender.problem, "the gateway has the environment of stores up"
             assert {got.headers["Authorization"] for got in far.got} == {f"Bearer {token}" if token else None}

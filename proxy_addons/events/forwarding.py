@@ -9,6 +9,7 @@ from collections.abc import Callable
 from procman.subscription import Subscription
 from proxy_addons.events import http_binding
 from proxy_addons.events.http_client import HttpClient
+from proxy_addons.events.http_connection import Answer
 from proxy_addons.events.log import Stored
 from proxy_addons.events.matching import typed
 from proxy_addons.events.outcome import Outcome, Verdict
@@ -40,16 +41,18 @@ class RemoteSender:
         try:
             async with asyncio.timeout(PATIENCE):
                 request = head("POST", "/v1/events", self._remote.host, headers, len(body))
-                outcome = judged(await self._client.request(self._remote.place, request, body))
+                answer = await self._client.request(self._remote.place, request, body)
         except (OSError, TimeoutError) as error:
             return self._waiting(f"{self._remote.host} is not reached: {str(error) or 'no answer in time'}")
+        if misled := _misled(answer):
+            return self._waiting(f"{self._remote.host} answered {answer.status}, {misled}: it is no event broker")
+        outcome = judged(answer)
         if outcome.status in DENIED:
             self.ready = False
             return self._waiting(denied(outcome.status or 0, self._remote))
         if outcome.verdict in {Verdict.RETRY, Verdict.GONE}:
-            return self._waiting(
-                f"{self._remote.host} answered {outcome.status}: {outcome.reason}", outcome.retry_after
-            )
+            said = f"{self._remote.host} answered {outcome.status}: {outcome.reason}"
+            return self._waiting(said.removesuffix(": "), outcome.retry_after)
         self.problem = ""
         self._trouble.ends()
         return outcome
@@ -58,6 +61,18 @@ class RemoteSender:
         self.problem = problem
         self._trouble.begins(problem)
         return Outcome(Verdict.WAIT, reason=problem, retry_after=retry_after)
+
+
+def _misled(answer: Answer) -> str:
+    """What tells of another place than a broker's, where nothing is said about the event; empty for nothing.
+
+    A gate before the remote redirects to its page, or answers with it: the event is neither refused nor taken.
+    """
+    if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
+        return "a redirect"
+    if answer.status < 300 and answer.headers.get("content-type", "").lower().startswith("text/html"):  # noqa: PLR2004
+        return "with a page"
+    return "no POST" if answer.status == 405 else ""  # noqa: PLR2004 - not allowed
 
 
 def rules(remote: Remote, key: Callable[[Stored], str]) -> Rules:

@@ -205,7 +205,7 @@ def remote_of(snapshot: Snapshot) -> Remote | None:
     host, port = next((target for target in rules if target), (site.host, site.port))
     trust = Trust(snapshot.remote.ca) if site.scheme == "https" else None
     place = Place(((host.strip("[]"), port),), site.host if trust else None, trust)
-    token = os.environ.get("STORES_EVENTS_TOKEN", "")
+    token = os.environ.get("STORES_EVENTS_TOKEN", "").strip()
     return Remote(settings.remote, place, settings.forward, settings.receive, token)
 
 

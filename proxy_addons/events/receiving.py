@@ -78,8 +78,11 @@ class Receiving:
                 self._failed(f"what {self._host} sends cannot be kept: {error}")
             except (OSError, TimeoutError) as error:
                 self._failed(f"{self._host} is not reached: {str(error) or 'no answer in time'}")
-            except ValueError as error:
+            except (ValueError, OverflowError, RecursionError) as error:  # numbers too large, brackets too deep
                 self._failed(f"{self._host} sends what cannot be read: {error}")
+            except Exception as error:  # noqa: BLE001 - else events would stop, and nobody would be told
+                _log.error("A fault of the event broker itself, in receiving", exc_info=error)
+                self._failed(f"a fault of the event broker itself, whose log says which: {error}")
             await self._rest()
 
     def _failed(self, problem: str) -> None:

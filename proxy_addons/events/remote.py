@@ -60,7 +60,7 @@ class BadStatusError(Exception):
     """Another status than 200."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"it answered {status}")
+        super().__init__(f"answered {status}{', a redirect: it is no event broker' if 300 <= status < 400 else ''}")  # noqa: PLR2004
         self.status = status
 
 
@@ -129,7 +129,7 @@ def same_log(answer: Answer, log: str) -> None:
 def denied(status: int, remote: Remote) -> str:
     """What to say of a 401 or 403."""
     said = "refuses our token" if remote.token else "wants a token"
-    return f"{remote.host} answered {status}: it {said}. Set STORES_EVENTS_TOKEN, then: stores restart gateway"
+    return f"{remote.host} answered {status}: it {said}. Set STORES_EVENTS_TOKEN, then: stores down, stores up -d"
 
 
 def _path(after: int, types: Iterable[str]) -> str:
