@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -176,6 +179,18 @@ def test_each_verb_has_help_with_examples(verb: str, site: Site) -> None:
     told = site.ok("events", verb, "--help")
     assert "For example:" in told
     assert f"stores events {verb}" in told
+
+
+@pytest.mark.parametrize("words", [("events", "show"), ("events", "tail", "--json"), ("status",)], ids=" ".join)
+def test_a_pipe_that_nobody_reads_ends_a_verb_quietly(system: Site, words: tuple[str, ...]) -> None:
+    for _ in range(3):
+        system.ok("events", "send", "com.example.long", "-d", json.dumps("x" * 50_000))  # more than a pipe holds
+    command = shlex.join([sys.executable, "-P", "-m", "procman.cli", *words])
+    script = f"{command} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=system.root, env=system.env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 def test_without_a_running_system_it_is_exit_3(site: Site) -> None:

@@ -18,6 +18,7 @@ COMPLETE = "_STORES_COMPLETE"
 def main() -> None:
     """The program `stores`. The one place where a `StoresError` becomes text and an exit code."""
     from procman.cli.app import app  # noqa: PLC0415 (so that a broken import is an error like any other)
+    from procman.cli.help import UnheardError  # noqa: PLC0415 (it imports typer)
 
     _stand_in()
     if COMPLETE in os.environ:
@@ -31,8 +32,8 @@ def main() -> None:
             sys.stdout.flush()  # here, where it may fail as everything else may, and not after the program's end
     except StoresError as error:
         _fail(error)
-    except BrokenPipeError:  # `stores logs | head`: nobody listens any more, which is no failure
-        sys.stderr.close()
+    except (UnheardError, BrokenPipeError):  # `stores logs | head`: nobody listens any more, which is no failure
+        _unwritten()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -59,5 +60,10 @@ def _fail(error: StoresError) -> NoReturn:
     sys.stderr.write(f"stores: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what could not be written is not tried again
+    _unwritten()
     sys.exit(error.exit_code)
+
+
+def _unwritten() -> None:
+    """What is left in the buffer is not tried again when Python ends: that would fail once more, and aloud."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import select
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +53,21 @@ def _argument(one: Any) -> str:
     return name if one.required or name.startswith("[") else f"[{name}]"
 
 
+class UnheardError(Exception):
+    """Whoever read our output has gone. No ``OSError``: of that, typer would make exit code 1."""
+
+
 class Verbs(TyperGroup):
     """The verbs, in the order and the groups of `app`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """The verb. Raises `UnheardError`."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if _heard():
+                raise
+            raise UnheardError from error
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (click's signature)
         """In the order in which they were added; click would sort them."""
@@ -70,6 +85,13 @@ class Verbs(TyperGroup):
         for panel, rows in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(rows)
+
+
+def _heard() -> bool:
+    """Whether somebody reads our output: a pipe without a reader has an error, which no mask hides (poll(2))."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return not poll.poll(0)
 
 
 def group(name: str, text: str, *verbs: Callable[..., None]) -> typer.Typer:
