@@ -8,7 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from events_world import Client, Receiver, headers_of, running, structured, subscriber, until
+
+from proxy_addons.events import steering
+from proxy_addons.events.http_connection import Place
+from proxy_addons.events.remote import Remote
 
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 
@@ -65,6 +70,9 @@ async def test_a_wrong_question_is_400_and_names_what_is_wrong(tmp_path: Path) -
             ("GET", "/v1/events?after=x", "after"),
             ("GET", "/v1/events?limit=x", "limit"),
             ("GET", "/v1/events?wait=-1", "wait"),
+            ("GET", "/v1/deadletters?limit=0", "limit"),
+            ("GET", f"/v1/deadletters?after={'9' * 30}x", "after"),
+            ("POST", f"/v1/subscriptions/shop/seek?to={'9' * 5000}", "a place (17)"),
             ("GET", "/v1/events?wait=nan", "wait"),
             ("GET", "/v1/deadletters?limit=many", "limit"),
             ("POST", "/v1/deadletters/retry", "?number=1,2"),
@@ -119,6 +127,69 @@ async def test_subscriptions_and_dead_letters_are_told_by_name(tmp_path: Path) -
             answer = await client.call("GET", "/v1/deadletters?subscription=dexk")
             assert (answer.status, "desk, shop" in answer.json["detail"]) == (404, True)
             assert (await client.call("POST", "/v1/deadletters/retry?subscription=dexk")).status == 404
+
+
+async def test_all_dead_letters_of_a_subscription_are_meant_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "_MOST_LETTERS", 3)
+    async with running(tmp_path / "e") as (broker, client):
+        status = 400
+        with Receiver(lambda got: status) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await fill(client, 8)
+            lane = broker.subscriptions.lanes["shop"]
+            await lane.drained()
+            seen: list[int] = []
+            while page := (await client.call("GET", f"/v1/deadletters?after={max(seen, default=0)}")).json[
+                "deadletters"
+            ]:
+                seen += [one["number"] for one in page]
+            assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
+            # what is refused once more has a new number, and is not taken up again and again
+            assert (await client.call("POST", "/v1/deadletters/retry?subscription=shop")).json == {"retried": 8}
+            await lane.drained()
+            assert len(shop.got) == 16
+            told = (await client.call("GET", "/v1/deadletters?number=9,11&subscription=shop")).json["deadletters"]
+            assert [one["number"] for one in told] == [9, 11]
+            assert (await client.call("GET", "/v1/deadletters?number=9&subscription=desk")).status == 404
+            assert (await client.call("POST", "/v1/deadletters/drop?number=9")).json == {"dropped": 1}
+            assert (await client.call("POST", "/v1/deadletters/drop?subscription=shop")).json == {"dropped": 7}
+
+
+async def test_what_a_subscriber_answered_is_kept_without_what_a_terminal_would_obey(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        said = "\x1b]0;title\x07no such customer\x9b31m \u202e東京\n".encode()
+        with Receiver(lambda got: (400, {}, said)) as shop:
+            await broker.subscriptions.follow([shop.as_subscriber()])
+            await client.publish(1)
+            await broker.subscriptions.lanes["shop"].drained()
+            (letter,) = (await client.call("GET", "/v1/deadletters")).json["deadletters"]
+            assert letter["reason"] == "\ufffd]0;title\ufffdno such customer\ufffd31m \ufffd東京"
+
+
+async def test_a_log_that_cannot_be_read_is_503_and_no_fault_of_the_broker(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (broker, client):
+        await broker.subscriptions.follow([subscriber("shop")])
+        await client.publish(1)
+        await broker.writer.submit(lambda one: one.execute("ALTER TABLE events RENAME TO gone"))
+        for method, path in (
+            ("GET", "/healthz"),
+            ("POST", "/v1/subscriptions/shop/replay?from=0"),
+            ("POST", "/v1/subscriptions/shop/seek?to=2026-11-23T09:00:00Z"),
+        ):
+            answer = await client.call(method, path)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "30"), path
+        assert (await client.call("GET", "/healthz?facts=no")).status == 200
+
+
+async def test_a_name_in_a_path_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    there = Remote("http://127.0.0.1:1", Place((("127.0.0.1", 1),)), ("**",), receive=False)
+    async with running(tmp_path / "e", remote=there) as (_, client):
+        for path in ("/v1/subscriptions/remote:forward", "/v1/subscriptions/remote%3Aforward"):
+            assert (await client.call("GET", path)).json["name"] == "remote:forward"
+        answer = await client.call("GET", "/v1/subscriptions/no%20such%20%E5%90%8D")
+        assert answer.json["detail"].startswith("no such 名 subscribes to nothing")
 
 
 async def test_health_says_what_is_wrong_and_what_to_type(tmp_path: Path) -> None:

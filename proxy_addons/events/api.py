@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
 
 from proxy_addons.events.guard import Guard
 from proxy_addons.events.http_message import Request, Response
@@ -39,15 +40,24 @@ class Api:
         method = "GET" if request.method == "HEAD" else request.method
         answer = self._exact.get((method, request.path))
         if answer is not None:
-            return await answer(request)
+            return await _answered(answer(request))
         allowed = []
         for known, pattern, route in self._routes:
             match = pattern.fullmatch(request.path)
             if match and known == method:
-                return await route(request, **match.groupdict())
+                named = {name: unquote(value) for name, value in match.groupdict().items()}
+                return await _answered(route(request, **named))
             if match:
                 allowed.append(known)
         if allowed:
             allow = ", ".join(sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])}))
             raise RefusalError(405, f"{request.path} takes {allow}", {"Allow": allow})
         raise RefusalError(404, f"There is nothing at {request.path}. Events go to POST /v1/events")
+
+
+async def _answered(answer: Awaitable[Response]) -> Response:
+    """A log that cannot be used just now is no fault of the broker's."""
+    try:
+        return await answer
+    except StorageError as error:
+        raise RefusalError(503, f"Nothing can be read or kept: {error}", {"Retry-After": "30"}) from error

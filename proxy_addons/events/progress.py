@@ -195,20 +195,28 @@ class Progress:
             raise
         self._trouble.ends()
 
-    async def dead(self, name: str | None = None, numbers: Iterable[int] = (), limit: int = 100) -> list[DeadLetter]:
-        """Dead letters, the oldest first: of one subscription, or those numbers, or all."""
+    async def dead(
+        self, name: str | None = None, numbers: Iterable[int] = (), *, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Dead letters behind a number, the oldest first: of one subscription, or those numbers, or all."""
         chosen = list(numbers)
-        where, values = ("1", [])  # type: tuple[str, list[Any]]
+        where, values = "number > ?", [after]  # type: tuple[str, list[Any]]
         if chosen:
-            where, values = f"number IN ({','.join('?' * len(chosen))})", [*chosen]
-        elif name:
-            where, values = "subscription = ?", [name]
+            where, values = f"{where} AND number IN ({','.join('?' * len(chosen))})", [*values, *chosen]
+        if name:
+            where, values = f"{where} AND subscription = ?", [*values, name]
         query = (
             "SELECT number, subscription, seq, at, attempts, status, reason, event FROM dead "  # noqa: S608 - no values
             f"WHERE {where} ORDER BY number LIMIT ?"
         )
         rows = await self._writer.submit(lambda one: one.execute(query, (*values, limit)).fetchall())
         return [DeadLetter(*row[:7], event=json_format.parse(row[7], Event)) for row in rows]  # type: ignore[misc]  # mypy cannot count a slice
+
+    async def newest_dead(self, name: str) -> int:
+        """The number of the newest dead letter of a subscription; 0 where there is none."""
+        query = "SELECT coalesce(max(number), 0) FROM dead WHERE subscription = ?"
+        newest: int = await self._writer.submit(lambda one: one.execute(query, (name,)).fetchone()[0])
+        return newest
 
     async def exhume(self, letters: Sequence[DeadLetter], *, again: bool) -> list[Item]:
         """Removes dead letters; `again`: they are parked instead, with all their attempts before them."""

@@ -13,7 +13,6 @@ from proxy_addons.events.publishing import BROKER_HEADER
 from proxy_addons.events.question import number
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.tail import Tail
-from proxy_addons.events.writer import StorageError
 
 #: Says which log answers, so that another broker sees when it is another one, or has begun anew.
 LOG_HEADER = "Stores-Log"
@@ -37,12 +36,6 @@ class Reading:
 
     async def get(self, request: Request) -> Response:
         """A page of JSON; with ``Accept: text/event-stream`` a stream without end."""
-        try:
-            return await self._get(request)
-        except StorageError as error:
-            raise RefusalError(503, f"Nothing can be read: {error}", {"Retry-After": "30"}) from error
-
-    async def _get(self, request: Request) -> Response:
         accepts = self._test(request)
         if "text/event-stream" in request.header(b"accept"):
             last = request.header(b"last-event-id") or request.query.get("after", str(self._tail.last))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from proxy_addons.events.outcome import Outcome, Verdict
 
 #: Characters of a refusing answer that a dead letter keeps.
 _QUOTED = 300
+#: What a terminal would obey instead of showing it: control characters, and those that turn the direction of text.
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Sender(Protocol):
@@ -171,4 +174,5 @@ def head(method: str, path: str, host: str, headers: Headers, length: int) -> by
 def judged(answer: Answer) -> Outcome:
     """What an answer means; what it says goes with it."""
     said = " ".join(answer.body[: _QUOTED * 4].decode("utf-8", "replace").split())[:_QUOTED]
+    said = _COMMANDS.sub("\ufffd", said)
     return outcome.of_status(answer.status, answer.headers.get("retry-after", ""), said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from proxy_addons.events import json_format
@@ -16,15 +17,16 @@ from proxy_addons.events.progress import DeadLetter, Item, Progress
 from proxy_addons.events.question import number
 from proxy_addons.events.refusal import RefusalError
 from proxy_addons.events.subscriptions import Subscriptions
-from proxy_addons.events.writer import StorageError
 
 #: Events of one replay: more of them is what `seek` is for.
 _MOST_REPLAYED = 10_000
 _LONGEST_WAIT = 300.0
 #: Dead letters of one question.
 _MOST_LETTERS = 1000
-#: Of a number: SQLite has none that is longer for sure.
+#: What SQLite can number, in digits.
 _DIGITS = 18
+_LARGEST = 10**_DIGITS
+_WHICH = "Say which: ?number=1,2 or ?subscription=NAME"
 
 
 class Steering:
@@ -101,61 +103,73 @@ class Steering:
             items += [Item(stored) for stored in batch if stored.seq <= last and lane.rules.accepts(stored)]
             if len(items) > _MOST_REPLAYED:
                 raise RefusalError(400, f"More than {_MOST_REPLAYED} events: use seek, or name fewer")
-        await self._try(self._progress.park(name, items))
+        await self._progress.park(name, items)
         for item in items:
             item.parked = True
             lane.add_parked(item)
         return answer({"replayed": len(items), **_facts(lane, await self._progress.count_dead())})
 
     async def dead(self, request: Request) -> Response:
-        """The dead letters, of ``?subscription=``, the oldest first."""
+        """The dead letters, of ``?subscription=`` or ``?number=1,2``, the oldest first and behind ``?after=``."""
         name = request.query.get("subscription")
-        letters = await self._progress.dead(name, limit=int(number(request, "limit", 100, _MOST_LETTERS)))
+        limit = int(number(request, "limit", 100, _MOST_LETTERS, 1))
+        after = int(number(request, "after", 0, _LARGEST))
+        if numbers := _numbers(request):
+            return answer({"deadletters": list(map(_letter, await self._named(numbers, name)))})
+        letters = await self._progress.dead(name, after=after, limit=limit)
         if name and not letters:
             self._lane(name)  # of somebody who is not there: said, rather than "none"
         return answer({"deadletters": list(map(_letter, letters))})
 
     async def retry(self, request: Request) -> Response:
         """``?number=1,2`` or ``?subscription=``: they are delivered again, with all attempts before them."""
-        letters = await self._chosen(request)
-        items = await self._progress.exhume(letters, again=True)
-        for letter, item in zip(letters, items, strict=True):
-            lane = self._subscriptions.lanes.get(letter.subscription)
-            if lane:
-                lane.add_parked(item)
-        return answer({"retried": len(letters)})
+        count = 0
+        async for letters in self._chosen(request):
+            items = await self._progress.exhume(letters, again=True)
+            for letter, item in zip(letters, items, strict=True):
+                lane = self._subscriptions.lanes.get(letter.subscription)
+                if lane:
+                    lane.add_parked(item)
+            count += len(letters)
+        return answer({"retried": count})
 
     async def drop(self, request: Request) -> Response:
         """The same choice, but they are forgotten."""
-        letters = await self._chosen(request)
-        await self._progress.exhume(letters, again=False)
-        return answer({"dropped": len(letters)})
+        count = 0
+        async for letters in self._chosen(request):
+            await self._progress.exhume(letters, again=False)
+            count += len(letters)
+        return answer({"dropped": count})
 
-    async def _chosen(self, request: Request) -> list[DeadLetter]:
-        text = request.query.get("number", "")
+    async def _chosen(self, request: Request) -> AsyncIterator[list[DeadLetter]]:
+        """In parts, so that many of them do not have to be in memory together."""
         name = request.query.get("subscription")
-        parts = [part for part in text.split(",") if part]
-        if not all(map(str.isdecimal, parts)) or not (parts or name):
-            raise RefusalError(400, "Say which: ?number=1,2 or ?subscription=NAME")
-        beyond = next((part for part in parts if len(part) > _DIGITS), "")
-        if beyond:
-            raise RefusalError(404, f"There is no dead letter {beyond[:30]}")
-        numbers = list(map(int, parts))
-        letters = await self._progress.dead(name, numbers, limit=_MOST_LETTERS)
-        if name and not letters:
+        numbers = _numbers(request)
+        if numbers:
+            yield await self._named(numbers, name)
+            return
+        if not name:
+            raise RefusalError(400, _WHICH)
+        newest = await self._progress.newest_dead(name)  # what is given up again meanwhile is not meant
+        if not newest:
             self._lane(name)
-        missing = set(numbers) - {letter.number for letter in letters}
+        after = 0
+        while after < newest and (letters := await self._progress.dead(name, after=after, limit=_MOST_LETTERS)):
+            after = letters[-1].number
+            yield [letter for letter in letters if letter.number <= newest]
+
+    async def _named(self, numbers: set[int], name: str | None) -> list[DeadLetter]:
+        letters = await self._progress.dead(name, numbers, limit=len(numbers))
+        missing = numbers - {letter.number for letter in letters}
         if missing:
-            raise RefusalError(404, f"There is no dead letter {min(missing)}")
+            raise RefusalError(404, f"There is no dead letter {min(missing)}{f' of {name}' if name else ''}")
         return letters
 
     async def _place(self, text: str) -> int:
         if text in {"first", "last"}:
             return 0 if text == "first" else self._log.last
-        if text.isdecimal():
-            return min(int(text), self._log.last)
         try:
-            return await self._log.seq_at(epoch(text))
+            return min(int(text), self._log.last) if text.isdecimal() else await self._log.seq_at(epoch(text))
         except ValueError:
             known = "a place (17), a time (2026-11-23T09:30:00Z), first or last"
             raise RefusalError(400, f'"{text}" is not {known}') from None
@@ -168,20 +182,22 @@ class Steering:
         return lane
 
     async def _save(self, lane: Lane) -> None:
-        await self._try(self._progress.save(lane.standing))
-
-    @staticmethod
-    async def _try(work: Any) -> None:
-        try:
-            await work
-        except StorageError as error:
-            raise RefusalError(503, f"Cannot be kept: {error}") from error
+        await self._progress.save(lane.standing)
 
 
 def answer(value: Any) -> Response:
     """As JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return Response(200, text.encode() + b"\n", {"Content-Type": "application/json"})
+
+
+def _numbers(request: Request) -> set[int]:
+    parts = [part for part in request.query.get("number", "").split(",") if part]
+    if not all(map(str.isdecimal, parts)) or len(parts) > _MOST_LETTERS:
+        raise RefusalError(400, f"{_WHICH}; at most {_MOST_LETTERS} numbers")
+    if beyond := next((part for part in parts if len(part) > _DIGITS), ""):
+        raise RefusalError(404, f"There is no dead letter {beyond[:30]}")
+    return set(map(int, parts))
 
 
 def _facts(lane: Lane, dead: dict[str, int]) -> dict[str, Any]:
