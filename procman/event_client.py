@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from procman import client, event_stream
+from procman import client
 from procman.errors import StoresError
 from procman.paths import Paths
 
 #: Seconds for an answer; what waits longer says so in its question.
 _PATIENCE = 30.0
+#: Seconds for which a question waits there for the next event; until a broker that is away is asked again.
+_WAIT, _PAUSE = 50.0, 0.5
 
 
 class EventClient:
@@ -21,7 +24,8 @@ class EventClient:
 
     def __init__(self, paths: Paths) -> None:
         """Raises `StoresError` (exit code 3) where nothing runs."""
-        self.port = int(client.answer(paths, "status")["events"]["port"])
+        self._paths = paths
+        self.port = _port(paths)
 
     def ask(
         self,
@@ -45,20 +49,35 @@ class EventClient:
         finally:
             connection.close()
 
-    def follow(self, query: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
-        """Place and event, as they come, for ever."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        try:
-            connection.request("GET", _target("/v1/events", query), headers={"Accept": "text/event-stream"})
-            answer = connection.getresponse()
-            if answer.status != http.HTTPStatus.OK:
-                _read(answer, answer.read())
-            for message in event_stream.read(answer):
-                yield int(message.id or 0), json.loads(message.data)
-        except (OSError, http.client.HTTPException) as error:
-            raise StoresError(f"The event broker has gone: {error}", "See what runs: stores status") from error
-        finally:
-            connection.close()
+    def follow(self, after: int, query: Mapping[str, Any], away: Callable[[str], None]) -> Iterator[Any]:
+        """The events behind a place as the log tells them, and new ones as they come: by long polls, for ever.
+
+        A gateway that is restarted is waited for, and nothing is missed; `away` is told why once. Raises `StoresError`
+        where the question is wrong, and (exit code 3) once nothing runs any more.
+        """
+        here = True
+        while True:
+            asked = time.monotonic()
+            wanted = {**query, "after": after, "wait": _WAIT, "limit": 1000}
+            try:
+                page = self.ask("GET", "/v1/events", wanted, patience=_WAIT + _PATIENCE)
+            except StoresError as error:
+                if error.exit_code != 1:
+                    raise
+                if here:
+                    away(error.message)
+                here = False
+                time.sleep(_PAUSE)
+                self.port = _port(self._paths)
+                continue
+            here, after = True, page["after"]
+            yield from page["events"]
+            if after == page["last"] and not page["events"] and time.monotonic() - asked < _PAUSE:
+                time.sleep(_PAUSE)  # it is about to end, and waits for nothing any more
+
+
+def _port(paths: Paths) -> int:
+    return int(client.answer(paths, "status")["events"]["port"] or 0)
 
 
 def _target(path: str, query: Mapping[str, Any] | None) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +21,10 @@ SINK = """
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(400 if self.headers["ce-subject"] == "bad" else 204)
+            bad = self.headers["ce-subject"] == "bad"
+            self.send_response(400 if bad else 204)
             self.end_headers()
+            self.wfile.write(b'{"error": "no such customer"}' if bad else b"")
 
         def log_message(self, *_):
             pass
@@ -81,6 +85,79 @@ def test_following_shows_new_events_as_they_come(system: Site) -> None:
     assert json.loads(tail.text.splitlines()[0])["event"]["data"] == 1
 
 
+def test_following_survives_a_restart_of_the_gateway_and_ctrl_c_ends_it(system: Site) -> None:
+    tail = system.begin("events", "tail", "-f", "-n", "1", "--type", "com.example.through")
+    system.ok("events", "send", "com.example.through", "--subject", "before")
+    tail.wait_for("before")
+    system.ok("restart", "gateway")
+    system.ok("events", "send", "com.example.through", "--subject", "after")
+    shown = tail.wait_for("after")
+    assert len(re.findall("com.example.through", shown)) == 2
+    tail.signal(signal.SIGINT)
+    assert tail.wait() == 130
+    assert "Traceback" not in tail.text
+
+
+def test_events_are_found_by_source_and_subject_and_shown_by_id(system: Site) -> None:
+    for number in range(3):
+        system.ok("events", "send", "com.example.found", "--source", f"/shop/{number}", "--id", f"found-{number}")
+    system.ok("events", "send", "com.example.found", "--source", "/shop/1", "--subject", "東京", "--id", "found-3")
+
+    def found(*words: str) -> list[str]:
+        lines = system.ok("events", "tail", "--json", *words).splitlines()
+        return [json.loads(line)["event"]["id"] for line in lines]
+
+    assert found("--source", "/shop/1") == ["found-1", "found-3"]
+    assert found("--source", "/shop/1", "--subject", "東京") == ["found-3"]
+    assert found("--type", "com.example.found", "-n", "1") == ["found-3"]
+    assert found("-n", "0") == []
+    assert json.loads(system.ok("events", "show", "found-2"))["event"]["source"] == "/shop/2"
+
+
+def test_data_is_sent_as_it_was_written(system: Site) -> None:
+    told = json.loads(
+        system.ok("events", "send", "com.example.digits", "-d", '{"b": 1.00000000000000000001, "a": 1e400}', "--json")
+    )
+    port = system.status()["events"]["port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/events?after={told['seq'] - 1}&limit=1") as answer:
+        assert b'"data":{"b": 1.00000000000000000001, "a": 1e400}' in answer.read()
+
+
+def test_a_place_may_be_a_span_back_or_a_time_of_this_machine(system: Site) -> None:
+    for place in ("10m", "1h30m", "2026-01-01", "2026-01-01T09:00"):
+        assert "desk" in system.ok("events", "seek", "desk", place)
+    system.ok("events", "drain", "desk")
+    assert json.loads(system.ok("events", "replay", "desk", "--from", "0s", "--json"))["replayed"] == 0
+    system.ok("events", "drain", "desk")
+    system.ok("events", "dead", "desk", "--drop")
+
+
+def test_one_dead_letter_is_shown_whole_and_dropped_alone(system: Site) -> None:
+    for number in range(2):
+        system.ok("events", "send", "com.example.a", "--subject", "bad", "--id", f"whole-{number}")
+    system.ok("events", "drain", "desk")
+    first, second = (one["number"] for one in json.loads(system.ok("events", "dead", "desk", "--json")))
+    shown = system.ok("events", "dead", str(first))
+    assert f"{first}: event" in shown
+    assert "for desk" in shown
+    assert '400 {"error": "no such customer"}' in shown
+    assert '"id": "whole-0"' in shown
+    assert json.loads(system.ok("events", "dead", str(first), "--json"))["event"]["id"] == "whole-0"
+    assert "1 forgotten" in system.ok("events", "dead", str(first), "--drop")
+    assert [one["number"] for one in json.loads(system.ok("events", "dead", "--json"))] == [second]
+    system.ok("events", "dead", "desk", "--drop")
+
+
+def test_completion_offers_who_subscribes(system: Site) -> None:
+    system.service("mute", "web: exec sleep 1000\n", setup="")
+    try:
+        words = "stores events pause "
+        env = {"_STORES_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+        assert system.ok(env=env).split() == ["desk"]
+    finally:
+        (system.root / "Procfile.d" / "mute").unlink()
+
+
 def test_a_dead_letter_is_shown_tried_again_and_dropped(system: Site) -> None:
     system.ok("events", "send", "com.example.a", "--subject", "bad", "--id", "dead-1")
     system.ok("events", "drain", "desk")
@@ -130,15 +207,21 @@ def test_an_unknown_name_is_exit_4_with_the_known_ones(system: Site, words: tupl
         (("send", "com.example.a", "-d", "@nowhere.json"), 2, "-d @order.json"),
         (("send",), 2, "TYPE"),
         (("show", "999999"), 4, "stores events tail"),
-        (("show", "one"), 2, "[SEQ]"),
-        (("dead", "--drop"), 2, "stores events dead NAME --drop"),
+        (("show", "no-such-id"), 4, "stores events tail"),
+        (("dead", "--drop"), 2, "stores events dead NUMBER|NAME --drop"),
+        (("dead", "999999"), 4, "There is no dead letter 999999"),
+        (("dead", "999999", "--drop"), 4, "There is no dead letter 999999"),
+        (("retry", "9" * 30), 2, "?number=1,2"),
+        (("send", "com.example.a", "-d", '{"n": NaN}'), 2, "NaN"),
         (("retry",), 2, "stores events retry 3 4"),
         (("retry", "1", "--all", "desk"), 2, "stores events retry 3 4"),
         (("retry", "999999"), 4, "There is no dead letter 999999"),
         (("seek", "desk", "yesterday"), 2, "a place (17), a time"),
+        (("seek", "desk", "5x"), 2, "a place (17), a time"),
         (("seek", "desk"), 2, "PLACE"),
         (("replay", "desk", "--from", "noon"), 2, "a place (17), a time"),
         (("drain", "desk", "--timeout", "-1"), 2, "--timeout"),
+        (("drain", "desk", "--timeout", "4000"), 2, "--timeout"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

@@ -52,6 +52,21 @@ async def test_a_page_can_be_of_one_type(tmp_path: Path) -> None:
         assert told["after"] == 301
 
 
+async def test_a_page_can_be_of_one_source_subject_or_id(tmp_path: Path) -> None:
+    async with running(tmp_path / "e") as (_, client):
+        for number in range(4):
+            await client.publish(number, id=f"i{number}", source=f"/shop/{number % 2}", subject=f"s{number // 2}")
+
+        async def found(query: str) -> list[Any]:
+            return [one["event"]["data"] for one in (await page(client, query))["events"]]
+
+        assert await found("source=/shop/1") == [1, 3]
+        assert await found("subject=s1") == [2, 3]
+        assert await found("source=/shop/1&subject=s1&type=com.**") == [3]
+        assert await found("id=i2") == [2]
+        assert await found("id=i") == []
+
+
 async def test_a_question_can_wait_for_the_next_event(tmp_path: Path) -> None:
     async with running(tmp_path / "e") as (broker, client):
         begun = time.monotonic()

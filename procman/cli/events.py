@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Any
 
@@ -24,6 +23,9 @@ _HELP = """See and steer the events that services send to one another.
   stores events send com.example.test -d '{"n": 1}'
 """
 
+#: Events behind which the last ones of a kind are looked for at first.
+_NEAR = 1000
+
 Types = Annotated[str, option("--type", "-t", metavar="TYPE", help="Only such types: com.example.order.*,com.b.**")]
 
 
@@ -35,32 +37,50 @@ def tail(
     follow: Annotated[bool, option("--follow", "-f", help="Go on showing new ones.")] = False,
     lines: Annotated[int, option("--lines", "-n", min=0, metavar="N", help="How many of the last ones.")] = 20,
     types: Types = "",
+    source: Annotated[str, option("--source", "-s", metavar="URI", help="Only of this source.")] = "",
+    subject: Annotated[str, option(metavar="TEXT", help="Only about this subject.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show the last events, one a line.
 
     For example:
       stores events tail
-      stores events tail -f --type 'com.example.order.*'
+      stores events tail -f --type 'com.example.order.*' --subject 7
       stores events tail -n 100 --json | jq .event.data
     """
     broker = _client()
-    # the last N of a type may lie behind many others, so they are looked for from far back
-    place, last = -10_000 if types else -lines, 1
-    found: list[Any] = []
-    while place < last:
-        page = broker.ask("GET", "/v1/events", {"after": place, "type": types, "limit": 1000})
-        place, last = page["after"], page["last"]
-        found = (found + page["events"])[-lines:] if lines else []
+    wanted = {name: text for name, text in (("type", types), ("source", source), ("subject", subject)) if text}
+    found, place = _last(broker, lines, wanted)
     for one in found:
-        events_show.line(one["seq"], one["event"], as_json=as_json)
+        events_show.line(one, as_json=as_json)
     if follow:
-        for seq, event in broker.follow({"after": place, "type": types}):
-            events_show.line(seq, event, as_json=as_json)
+        for one in broker.follow(place, wanted, _away):
+            events_show.line(one, as_json=as_json)
+
+
+def _last(broker: EventClient, count: int, wanted: dict[str, Any]) -> tuple[list[Any], int]:
+    """The last ones of a kind, and the place behind them. They may lie behind many others: so ever farther back."""
+    last = broker.ask("GET", "/v1/events", {"after": -1, "limit": 1})["last"]
+    found: list[Any] = []
+    back = max(count, _NEAR) if wanted else count
+    while count:
+        place, found = max(0, last - back), []
+        while place < last:
+            page = broker.ask("GET", "/v1/events", {**wanted, "after": place, "limit": 1000})
+            place = page["after"]
+            found = (found + page["events"])[-count:]
+        if len(found) == count or back >= last:
+            return found, place
+        back *= 10
+    return found, last
+
+
+def _away(why: str) -> None:
+    sys.stderr.write(f"{why}. It is waited for.\n")
 
 
 def show(
-    seq: Annotated[int | None, typer.Argument(metavar="[SEQ]", help="An event, by its number.")] = None,
+    event: Annotated[str, typer.Argument(metavar="[EVENT]", help="An event, by its number or its id.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show how each subscription stands, or one event whole.
@@ -68,17 +88,27 @@ def show(
     For example:
       stores events show
       stores events show 17
+      stores events show 91fcf930-04bb-4049-a159-212858b4f4e8
     """
     broker = _client()
-    if seq is None:
-        health = broker.ask("GET", "/healthz")
-        subscriptions = broker.ask("GET", "/v1/subscriptions")["subscriptions"]
-        events_show.standing(health, subscriptions, as_json=as_json)
+    if event:
+        events_show.whole(_one(broker, event))
         return
-    page = broker.ask("GET", "/v1/events", {"after": max(0, seq - 1), "limit": 1})
-    if not page["events"] or page["events"][0]["seq"] != seq:
-        raise StoresError(f"There is no event {seq}", "See the last ones: stores events tail", exit_code=4)
-    sys.stdout.write(json.dumps(page["events"][0], indent=2, ensure_ascii=False) + "\n")
+    health = broker.ask("GET", "/healthz")
+    subscriptions = broker.ask("GET", "/v1/subscriptions")["subscriptions"]
+    events_show.standing(health, subscriptions, as_json=as_json)
+
+
+def _one(broker: EventClient, text: str) -> Any:
+    """The event of that number, else the newest one with that id."""
+    if text.isdecimal():
+        page = broker.ask("GET", "/v1/events", {"after": max(0, int(text) - 1), "limit": 1})
+        if page["events"] and page["events"][0]["seq"] == int(text):
+            return page["events"][0]
+    found, _ = _last(broker, 1, {"id": text})
+    if not found:
+        raise StoresError(f"There is no event {text}", "See the last ones: stores events tail", exit_code=4)
+    return found[0]
 
 
 app = group("events", _HELP, tail, send, show, *events_steer.VERBS)

@@ -44,10 +44,14 @@ def send(
         if not separator:
             raise StoresError(f'"{attribute}" is not NAME=VALUE', "For example: -a partitionkey=tokyo", exit_code=2)
         event[name] = value
-    if data:
-        event["data"] = _data(data)
+    body = json.dumps(event)
+    if data:  # as it is: numbers keep their digits, and members their order
+        body = f'{body[:-1]}, "data": {_data(data)}}}'
     told = EventClient(here().paths).ask(
-        "POST", "/v1/events", body=json.dumps(event).encode(), headers={"Content-Type": "application/cloudevents+json"}
+        "POST",
+        "/v1/events",
+        body=body.encode("utf-8", "surrogateescape"),  # what is no UTF-8 is refused there
+        headers={"Content-Type": "application/cloudevents+json"},
     )
     if as_json:
         render.result({**told, "id": event["id"]}, as_json=True)
@@ -56,16 +60,18 @@ def send(
         typer.echo(f"{told['seq']} {event['id']}{known}")
 
 
-def _data(text: str) -> Any:
+def _data(text: str) -> str:
+    """The JSON that is meant."""
     try:
-        if text == "-":
+        if text in {"-", "@-"}:
             text = sys.stdin.read()
         elif text.startswith("@"):
             text = Path(text[1:]).read_text("utf-8")
-        return json.loads(text)
+        json.loads(text)
     except OSError as error:
         raise StoresError(f"{text[1:]}: {error.strerror}", "Name a file: -d @order.json", exit_code=2) from error
     except ValueError as error:
         raise StoresError(
             f"The data is not JSON: {error}", "A text needs its quotes: -d '\"text\"'", exit_code=2
         ) from error
+    return text

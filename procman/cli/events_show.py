@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from procman.cli.render import paint
+from procman.cli.terminal_text import cut, padded, plain, width
 
 _COLOUR = {"idle": "32", "delivering": "32", "waiting": "33", "retrying": "33", "paused": "33", "ended": "31"}
-_WIDTH = 100
+#: Columns of a reason, where no terminal says how wide it is; of what is cut, however narrow one is.
+_WIDTH, _LEAST = 100, 20
 
 
-def line(seq: int, event: dict[str, Any], *, as_json: bool) -> None:
-    """One event on one line."""
+def line(one: dict[str, Any], *, as_json: bool) -> None:
+    """One event of the log on one line: on a terminal not longer than that is wide, where most of it has room."""
+    event = one["event"]
     if as_json:
-        text = json.dumps({"seq": seq, "event": event}, ensure_ascii=False)
+        text = json.dumps(one, ensure_ascii=False)
     else:
-        data = event.get("data", event.get("data_base64", ""))
-        said = json.dumps(data, ensure_ascii=False) if data != "" else ""
+        at = time.strftime("%H:%M:%S", time.localtime(one["at"]))
+        head = f"{at} {one['seq']:>6} {event['type']}"
         subject = f" {event['subject']}" if event.get("subject") else ""
-        head = paint(f"{seq:>6} {event['type']}", "36")
-        text = f"{head} {event['source']}{subject} {said if len(said) <= _WIDTH else said[: _WIDTH - 1] + '…'}".rstrip()
+        rest = plain(f"{event['source']}{subject} {_said(event)}".rstrip())
+        if sys.stdout.isatty():
+            rest = cut(rest, max(_LEAST, shutil.get_terminal_size().columns - width(head) - 1))
+        text = f"{paint(head, '36')} {rest}"
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def _said(event: dict[str, Any]) -> str:
+    data = event.get("data", event.get("data_base64", ""))
+    return json.dumps(data, ensure_ascii=False) if data != "" else ""
+
+
+def whole(value: Any) -> None:
+    """All of an event."""
+    _json(value)
 
 
 def standing(health: dict[str, Any], subscriptions: Sequence[dict[str, Any]], *, as_json: bool) -> None:
@@ -40,11 +56,11 @@ def standing(health: dict[str, Any], subscriptions: Sequence[dict[str, Any]], *,
                 one["name"],
                 one["state"],
                 *(str(one[key] or "") for key in ("waiting", "parked", "dead", "delivered")),
-                one["problem"] if one["waiting"] or one["state"] == "ended" else "",
+                plain(one["problem"]) if one["waiting"] or one["state"] == "ended" else "",
             )
             for one in subscriptions
         ]
-        _table(rows)
+        _table(rows, state=1)
     else:
         sys.stdout.write('Nobody subscribes. In a service\'s file: subscribe = ["com.example.order.*"]\n')
     sys.stdout.write("\n".join(["", *_log(health), ""]))
@@ -73,12 +89,32 @@ def letters(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         return
     rows = [("NUMBER", "SUBSCRIBER", "SEQ", "TYPE", "ATTEMPTS", "AT", "WHY")]
     for one in found:
-        at = time.strftime("%m-%d %H:%M:%S", time.localtime(one["at"]))
-        why = f"{one['status'] or ''} {one['reason']}".strip()[:_WIDTH]
         numbers = (str(one["number"]), one["subscription"], str(one["seq"]))
-        rows.append((*numbers, one["event"]["type"], str(one["attempts"]), at, why))
+        rows.append((*numbers, one["event"]["type"], str(one["attempts"]), _at(one), cut(_why(one), _WIDTH)))
     _table(rows)
-    sys.stdout.write("\nAgain: stores events retry NUMBER…   Forget: stores events dead NAME --drop\n")
+    sys.stdout.write("\nWhole: stores events dead NUMBER   Again: stores events retry NUMBER…")
+    sys.stdout.write("   Forget: stores events dead NUMBER|NAME --drop\n")
+
+
+def letter(one: dict[str, Any], *, as_json: bool) -> None:
+    """One dead letter whole: what its subscriber answered, and the event."""
+    if as_json:
+        _json(one)
+        return
+    tried = f"{one['attempts']} attempt{'s' * (one['attempts'] != 1)}"
+    sys.stdout.write(f"{one['number']}: event {one['seq']} for {one['subscription']}, {_at(one)}, after {tried}\n")
+    sys.stdout.write(f"{_why(one)}\n")
+    _json(one["event"])
+    sys.stdout.write(f"\nAgain: stores events retry {one['number']}   ")
+    sys.stdout.write(f"Forget: stores events dead {one['number']} --drop\n")
+
+
+def _at(one: dict[str, Any]) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(one["at"]))
+
+
+def _why(one: dict[str, Any]) -> str:
+    return plain(f"{one['status'] or ''} {one['reason']}".strip())
 
 
 def done(told: dict[str, Any], text: str, *, as_json: bool) -> None:
@@ -93,12 +129,17 @@ def _json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def _table(rows: Sequence[tuple[str, ...]], state: int | None = None) -> None:
+    """`state`: the column that is coloured by what it says."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        rows = [(*row[:-1], cut(row[-1], max(_LEAST, room))) for row in rows]
+        widths[-1] = 0  # nothing stands behind it
     for number, row in enumerate(rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells = [padded(cell, columns) for cell, columns in zip(row, widths, strict=True)]
         if number == 0:
             cells = [paint(cell, "1") for cell in cells]
-        elif row[1] in _COLOUR:
-            cells[1] = paint(cells[1], _COLOUR[row[1]])
+        elif state is not None:
+            cells[state] = paint(cells[state], _COLOUR.get(row[state], "0"))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import heapq
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from procman import client, log_reading
-from procman.cli import render
+from procman.cli import moment, render
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
 from procman.cli.place import Place, here
 from procman.client import Call
 from procman.errors import StoresError
-
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def logs(
@@ -123,16 +119,10 @@ def _stored(
 
 
 def _since(text: str) -> float:
-    """Epoch seconds from a span back from now, or from an ISO 8601 time in this machine's zone."""
     if not text:
         return 0.0
-    parts = _SPAN.findall(text)
-    if parts and _SPAN.sub("", text) == "":
-        return time.time() - sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    from datetime import datetime  # noqa: PLC0415 (only for a time that is written out)
-
     try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
+        return moment.epoch(text)
     except ValueError as error:
         raise StoresError(
             f"--since {text}: not a time", "Write 30s, 10m, 2h30m, 1d, or 2026-11-23T09:00.", exit_code=2

@@ -24,6 +24,8 @@ _PAGE_BYTES = 4 * 1024 * 1024
 _HEARTBEAT = 15.0
 #: Events that are looked at for one page; where few of them match, the page tells how far it came.
 _LOOKED_AT = 10_000
+#: What can be asked for beside the type, each as it is.
+_ATTRIBUTES = ("id", "source", "subject")
 
 
 class Reading:
@@ -77,11 +79,16 @@ class Reading:
                 yield b": nothing new\n\n"
 
     def _test(self, request: Request) -> Callable[[Stored], bool]:
-        """By ``type`` (patterns with commas); a broker that asks is not told what it sent itself."""
+        """By ``type`` (patterns with commas) and attributes; a broker that asks is not told what it sent itself."""
         patterns = [part for part in request.query.get("type", "").split(",") if part]
         of_type = typed(patterns) if patterns else lambda _: True
         asker = request.header(BROKER_HEADER)
-        return lambda stored: of_type(stored.event.type) and not (asker and stored.origin == asker)
+        exact = {name: text for name in _ATTRIBUTES if (text := request.query.get(name))}
+        return lambda stored: (
+            of_type(stored.event.type)
+            and not (asker and stored.origin == asker)
+            and all(stored.event.attributes.get(name) == text for name, text in exact.items())
+        )
 
     def _place(self, text: str) -> int:
         """A place; a negative number counts from the end."""

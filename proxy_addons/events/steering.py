@@ -20,7 +20,7 @@ from proxy_addons.events.subscriptions import Subscriptions
 
 #: Events of one replay: more of them is what `seek` is for.
 _MOST_REPLAYED = 10_000
-_LONGEST_WAIT = 300.0
+_LONGEST_WAIT = 3600.0
 #: Dead letters of one question.
 _MOST_LETTERS = 1000
 #: What SQLite can number, in digits.
@@ -117,7 +117,7 @@ class Steering:
         if numbers := _numbers(request):
             return answer({"deadletters": list(map(_letter, await self._named(numbers, name)))})
         letters = await self._progress.dead(name, after=after, limit=limit)
-        if name and not letters:
+        if name and not letters and not after:
             self._lane(name)  # of somebody who is not there: said, rather than "none"
         return answer({"deadletters": list(map(_letter, letters))})
 
