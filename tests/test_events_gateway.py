@@ -94,6 +94,29 @@ def test_the_broker_is_a_host_of_the_gateway(workspace: Site) -> None:
     connection.close()
 
 
+def test_many_questions_come_on_one_connection_whatever_they_ask(workspace: Site) -> None:
+    workspace.ok("up", "-d", "gateway")
+    told = workspace.status()
+    wait_until(lambda: workspace.status()["events"]["status"] == "ok", "the broker is well")
+    for port in (told["events"]["port"], told["gateway"]["http"]):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        for path in (
+            "/healthz?facts=no",
+            "/metrics",
+            "/v1/subscriptions",
+            "/v1/events?after=0",
+            "/nowhere",
+            "/healthz",
+        ):
+            connection.request("GET", path, headers={"Host": "events.localhost"})
+            answer = connection.getresponse()
+            assert (path, answer.status) == (path, 404 if path == "/nowhere" else 200)
+            answer.read()
+        connection.request("POST", "/v1/events", b"", headers_of() | {"Host": "events.localhost"})
+        assert connection.getresponse().status == 202
+        connection.close()
+
+
 def test_an_event_starts_a_service_that_wants_to_be_started(workspace: Site) -> None:
     service = workspace.root / "Procfile.d" / "desk"
     service.write_text(service.read_text().replace("# ///\nweb", '# [events]\n# start = "on-request"\n# ///\nweb'))

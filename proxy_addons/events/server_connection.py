@@ -144,7 +144,9 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._ending = True
         if self._task is None:
-            self._task = asyncio.create_task(self._answer_all())
+            task = asyncio.create_task(self._answer_all())
+            # where tasks begin at once, as in the gateway, an answer that waits for nothing has been given by now
+            self._task = None if task.done() else task
         elif len(self._waiting) > 1:
             self._transport.pause_reading()  # who asks ahead waits
 
