@@ -64,7 +64,8 @@ class Gateway:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._ports = frozenset(listener.getsockname()[1] for listener in place.listeners)  # closed, they have none
+        # asked now: while it drains it listens no more, and the supervisor goes on telling
+        self._ports = frozenset(listener.getsockname()[1] for listener in place.listeners)
         self._current = Current()
         self._supervisor = Supervisor(place.control)
         self._authorities = Authorities()

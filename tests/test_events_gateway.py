@@ -80,6 +80,7 @@ def test_an_event_waits_for_a_stopped_service_and_comes_when_it_is_ready(workspa
     workspace.ok("start", "desk")
     wait_until(lambda: len(got(workspace)) == 4, "it comes after both were restarted")
     assert got(workspace)[3] == "o-3 1"
+    assert "Bad file descriptor" not in workspace.ok("logs", "gateway"), "a gateway that drains still hears what runs"
 
 
 def test_the_broker_is_a_host_of_the_gateway(workspace: Site) -> None:
