@@ -211,7 +211,7 @@ def test_an_unknown_name_is_exit_4_with_the_known_ones(system: Site, words: tupl
         (("dead", "--drop"), 2, "stores events dead NUMBER|NAME --drop"),
         (("dead", "999999"), 4, "There is no dead letter 999999"),
         (("dead", "999999", "--drop"), 4, "There is no dead letter 999999"),
-        (("retry", "9" * 30), 2, "?number=1,2"),
+        (("retry", "9" * 30), 4, "There is no dead letter"),
         (("send", "com.example.a", "-d", '{"n": NaN}'), 2, "NaN"),
         (("retry",), 2, "stores events retry 3 4"),
         (("retry", "1", "--all", "desk"), 2, "stores events retry 3 4"),

@@ -189,7 +189,6 @@ async def test_a_log_that_cannot_be_read_is_503_and_no_fault_of_the_broker(tmp_p
         await client.publish(1)
         await broker.writer.submit(lambda one: one.execute("ALTER TABLE events RENAME TO gone"))
         for method, path in (
-            ("GET", "/healthz"),
             ("POST", "/v1/subscriptions/shop/replay?from=0"),
             ("POST", "/v1/subscriptions/shop/seek?to=2026-11-23T09:00:00Z"),
         ):

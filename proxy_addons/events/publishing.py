@@ -20,7 +20,7 @@ BROKER_HEADER = b"stores-broker"
 _RETRY_BACKLOG, _RETRY_STORAGE = 5, 30
 
 _EXAMPLE = """curl -H 'Content-Type: application/json' -H 'ce-specversion: 1.0' -H 'ce-type: com.example.order.placed' \
--H 'ce-source: /netshop' -H "ce-id: $(date +%s)-$RANDOM" -d '{"order": 1}' %s"""
+-H 'ce-source: /netshop' -H "ce-id: $(date +%%s)-$RANDOM" -d '{"order": 1}' %s"""
 
 
 class Publishing:
