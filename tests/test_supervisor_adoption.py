@@ -224,7 +224,7 @@ def test_a_second_supervisor_is_refused_and_a_stale_socket_or_lock_never_needs_a
     supervising.kill_supervisor()
     assert supervising.paths.socket.exists()
     assert supervising.stores("status").returncode == 3
-    assert "Nothing runs" in supervising.stores("restart").stderr
+    assert "The supervisor was killed" in supervising.stores("restart").stderr
     supervising.paths.lock.write_text("1\n/nowhere\n")  # the PID of a process that surely lives
     supervising.supervise()
     assert supervising.supervisor != 1

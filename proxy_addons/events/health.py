@@ -15,8 +15,8 @@ from proxy_addons.events.subscriptions import Subscriptions
 from proxy_addons.events.writer import StorageError
 
 _HINTS = {
-    FORWARD: "See [events] remote in stores.toml; stores doctor",
-    RECEIVE: "See [events] remote in stores.toml; stores doctor",
+    FORWARD: "stores doctor",
+    RECEIVE: "stores doctor",
 }
 
 

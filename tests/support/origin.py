@@ -68,6 +68,8 @@ class Origin:
         except asyncio.IncompleteReadError:
             return None
         first, *lines = head[:-4].decode("latin-1").split("\r\n")
+        if first.count(" ") != 2:  # HTTP/2's preface goes on with "SM"
+            return None
         method, target, version = first.split(" ")
         return Received(method, target, version, [tuple(line.split(": ", 1)) for line in lines])
 

@@ -101,7 +101,11 @@ class Logs {
     show(this.empty, !length && !this.kept.loading);
     show(this.rows.element, length);
     this.rows.resize(length);
-    if (this.following) this.rows.toEnd();
+    if (this.following) {
+      this.rows.toEnd();
+      // what is scrolled from here on is somebody's wish, also where the browser tells of both at once
+      this.last = this.rows.element.scrollTop;
+    }
     this.rows.draw();
     text(this.count, t("logs.count", { n: length.toLocaleString() }));
     text(this.empty, this.q ? t("logs.none.q", { q: this.q }) : t("logs.none"));
