@@ -12,7 +12,8 @@ from pathlib import Path
 
 from dns import system_resolved
 from procman import ports, system
-from procman.doctor import PATIENCE, Finding, Scene, broken, note, ok
+from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_scene import PATIENCE, Scene
 from procman.errors import StoresError
 
 _SETUP = "stores setup --system"

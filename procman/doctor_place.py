@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from procman import client, system, system_file
-from procman.doctor import Finding, Scene, broken, note, ok
+from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_scene import Scene
 from procman.errors import StoresError
 from procman.state import BROKEN
 

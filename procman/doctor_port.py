@@ -10,7 +10,8 @@ from pathlib import Path
 
 from procman import listen
 from procman import ports as ports_of
-from procman.doctor import PATIENCE, Finding, Scene, broken, note, ok
+from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_scene import PATIENCE, Scene
 from procman.state import State
 
 #: The header by which the gateway says where an answer came from.

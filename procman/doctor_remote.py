@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from procman.doctor import PATIENCE, Finding, Scene, broken, note, ok
+from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_scene import PATIENCE, Scene
 from procman.routes import Route
 from procman.settings import Remote
 

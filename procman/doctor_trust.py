@@ -14,7 +14,8 @@ from certs.trust import UserTrust
 from certs.trust_store import Root
 from procman import system
 from procman.change import Put
-from procman.doctor import PATIENCE, Finding, Scene, broken, note, ok
+from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_scene import PATIENCE, Scene
 from procman.errors import StoresError
 
 #: A CA that ends within this time is told, so that its successor can be trusted on a quiet day.

@@ -13,8 +13,9 @@ import trustme
 from workbench import Site
 
 from procman import doctor_name, doctor_place
-from procman.doctor import Finding, Health, Scene
+from procman.doctor_finding import Finding, Health
 from procman.doctor_remote import problem
+from procman.doctor_scene import Scene
 from procman.paths import Paths
 from procman.settings import ConnectTo, Remote
 from procman.workspace import load

@@ -9,7 +9,8 @@ import typer
 from procman import client
 from procman.cli.arguments import Json
 from procman.cli.place import Place, here
-from procman.doctor import Finding, Health, Scene, examine
+from procman.doctor_finding import Finding, Health
+from procman.doctor_scene import Scene
 from procman.errors import StoresError
 from procman.snapshot import Snapshot
 from procman.workspace import read
@@ -27,6 +28,8 @@ def doctor(as_json: Json = False) -> None:
       stores doctor
       stores doctor --json
     """
+    from procman.doctor import examine  # noqa: PLC0415 (what it asks with would cost every other verb its start)
+
     place = here()
     scene = _scene(place)
     findings: list[Finding] = []
