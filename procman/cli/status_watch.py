@@ -13,16 +13,13 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from procman.cli import status_table
+from procman.cli.status_view import View
 from procman.client import Call
 from procman.errors import StoresError
 from procman.overview import Overview
 from procman.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from procman.cli.status import View
 
 #: Seconds between two measurements. It is psutil that costs: 20 ms for 50 processes.
 PAUSE = 2.0
