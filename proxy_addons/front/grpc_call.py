@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError, StreamClosedError
 
-from proxy_addons.front import policy
-from proxy_addons.front.exchange import CHUNKED, Asker, Field, Request, Response
+from proxy_addons.front import grpc_head
+from proxy_addons.front.exchange import Asker, Request, Response
 
 if TYPE_CHECKING:
     from h2.connection import H2Connection
 
-    from proxy_addons.front.grpc_upstream import GrpcUpstream
-
 #: Bytes of one call that may wait for the service's credit before its client is asked to send no more.
 _HIGH_WATER: Final = 256 * 1024
-#: What a head in HTTP/1.1 has and one in HTTP/2 must not (RFC 9113, section 8.2.2), or has in another form.
-_NOT_HERE: Final = frozenset((b"host", b"connection", b"transfer-encoding", b"te", b"upgrade", b"keep-alive"))
+
+
+class Carrier(Protocol):
+    """What a call needs of the connection that carries it."""
+
+    def begun(self, call: Call, /) -> int:
+        """The number of its stream. Raises ``ProtocolError`` when there are no more."""
+
+    def ended(self, stream_id: int, /) -> None:
+        """A call is over."""
+
+    def flush(self) -> None:
+        """What the protocol wants to say goes out."""
 
 
 class Call:
@@ -45,7 +54,7 @@ class Call:
 
     def __init__(
         self,
-        connection: GrpcUpstream,
+        connection: Carrier,
         h2: H2Connection,
         failed: Callable[[Request, Asker, OSError], None],
     ) -> None:
@@ -71,7 +80,7 @@ class Call:
         asker.exchange = self
         try:
             self._number = self._connection.begun(self)
-            self._h2.send_headers(self._number, list(_fields(request, head)))
+            self._h2.send_headers(self._number, list(grpc_head.fields(request, head)))
         except ProtocolError as error:  # no stream number is left, or the server has said good-bye this moment
             self.broke(ConnectionError(str(error)))
             return
@@ -133,10 +142,10 @@ class Call:
             take(self, event, self._asker)
 
     def _interim(self, event: Any, asker: Asker) -> None:
-        asker.on_interim(_response(event.headers))
+        asker.on_interim(grpc_head.response(event.headers))
 
     def _head(self, event: Any, asker: Asker) -> None:
-        self._response = response = _response(event.headers)
+        self._response = response = grpc_head.response(event.headers)
         ended = event.stream_ended is not None
         if ended:
             self._leave()
@@ -149,7 +158,7 @@ class Call:
 
     def _trailers(self, event: Any, _: Asker) -> None:
         if self._response is not None:
-            self._response.trailers += _plain(event.headers)
+            self._response.trailers += grpc_head.plain(event.headers)
 
     def _end(self, _: Any, asker: Asker) -> None:
         self._leave()
@@ -222,28 +231,3 @@ class Call:
         if self._unread:  # the connection's credit is everybody's
             self.resume()
         self._connection.ended(self._number)
-
-
-def _fields(request: Request, head: bytes) -> list[Field]:
-    """The head of an HTTP/1.1 request in HTTP/2's form. `te`: gRPC servers look for it, as a sign of a good proxy."""
-    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:] if line]
-    fields = [(name.lower(), value.strip()) for name, _, value in lines]
-    authority = next((value for name, value in fields if name == b"host"), b"")
-    pseudo = [
-        (b":method", request.method),
-        (b":scheme", b"http"),
-        (b":authority", authority),
-        (b":path", request.target),
-    ]
-    return [*pseudo, *(field for field in fields if field[0] not in _NOT_HERE), (b"te", b"trailers")]
-
-
-def _response(headers: Any) -> Response:
-    fields = _plain(headers)
-    status = int(next((value for name, value in fields if name == b":status"), b"502"))
-    kept = policy.clean([field for field in fields if not field[0].startswith(b":")], forged=True)
-    return Response(status, b"", [*kept, (policy.ROUTE, b"local")], CHUNKED)
-
-
-def _plain(headers: Any) -> list[Field]:
-    return [(bytes(name), bytes(value)) for name, value in headers or ()]
