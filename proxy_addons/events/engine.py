@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from procman.errors import StoresError
-from procman.event_settings import install, shown
 from proxy_addons.events.writer import StorageError
 
 #: What to do about a server that does not know us.
@@ -84,23 +82,6 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Ends the connection."""
-
-
-def engine_of(url: str) -> Engine:
-    """The engine that a URL names, not yet connected. Raises `StoresError` where its client is not installed."""
-    scheme = urlsplit(url).scheme
-    try:
-        if scheme == "nats":
-            from proxy_addons.events.engine_nats import NatsEngine  # noqa: PLC0415 - an extra
-
-            return NatsEngine(url)
-        from proxy_addons.events.engine_redis import RedisEngine  # noqa: PLC0415 - an extra
-
-        return RedisEngine(url)
-    except ImportError as error:
-        raise StoresError(
-            f"{shown(url)} needs a library that is not installed: {error.name}", install(scheme)
-        ) from error
 
 
 def stream_of(url: str) -> str:
