@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from proxy_addons.view import LOCALHOST, Current
+from proxy_addons.dashboard.host import is_ours
+from proxy_addons.view import Current
 
 if TYPE_CHECKING:
     from proxy_addons.dashboard.dashboard import Dashboard
     from proxy_addons.front.exchange import Asker, Request
-
-#: Its host below the domain, and below ``localhost``. No service can have it (`procman.conflicts`).
-NAME: Final = "stores"
 
 
 class Door:
@@ -26,10 +24,7 @@ class Door:
     def takes(self, request: Request, asker: Asker, data: bytes, ended: bool) -> bool:  # noqa: FBT001 - as in `Exchange.send`
         """Whether `request` is for the dashboard, which answers it then."""
         host = (request.host or b"").lower()
-        if not host.startswith(b"stores.") or request.target[:1] != b"/" or request.upgrade:
-            return False
-        name = host.partition(b":")[0].removesuffix(b".").decode("latin-1")
-        if name not in {f"{NAME}.{self._current.view.snapshot.domain}", f"{NAME}.{LOCALHOST}"}:
+        if request.target[:1] != b"/" or request.upgrade or not is_ours(host, self._current.view):
             return False
         if self._dashboard is None:
             self._dashboard = self._make()

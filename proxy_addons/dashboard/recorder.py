@@ -10,9 +10,9 @@ from procman.routes import Route
 from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.dashboard import entry as entries
 from proxy_addons.dashboard.callers import Callers
-from proxy_addons.dashboard.door import NAME
 from proxy_addons.dashboard.edges import Edges
 from proxy_addons.dashboard.entry import BROWSER, Entry
+from proxy_addons.dashboard.host import NAME
 from proxy_addons.front.client import Client
 from proxy_addons.front.exchange import Request
 from proxy_addons.site import Site
