@@ -8,7 +8,7 @@ import { Listbox } from "./listbox.js";
 import { model, tell } from "./model.js";
 import { failed } from "./notices.js";
 import { place, refine } from "./place.js";
-import { statusOf } from "./requests.js";
+import { statusOf } from "./status_code.js";
 import { t } from "./words.js";
 
 const PAGE = 200;

@@ -6,8 +6,8 @@ import { form } from "./dialogs.js";
 import { clock, duration, size } from "./format.js";
 import { copy, failed, notice } from "./notices.js";
 import { go } from "./place.js";
-import { statusOf } from "./requests.js";
 import { routeBadge } from "./service_row.js";
+import { statusOf } from "./status_code.js";
 import { t } from "./words.js";
 
 export class InspectDetail {

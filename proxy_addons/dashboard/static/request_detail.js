@@ -6,8 +6,8 @@ import { inspectButton } from "./inspect_switch.js";
 import { nameOf } from "./map.js";
 import { model } from "./model.js";
 import { copy } from "./notices.js";
-import { statusOf } from "./requests.js";
 import { routeBadge } from "./service_row.js";
+import { statusOf } from "./status_code.js";
 import { isIll } from "./timeline.js";
 import { t } from "./words.js";
 

@@ -8,6 +8,7 @@ import { model, tell } from "./model.js";
 import { finder, Narrowed } from "./narrowed.js";
 import { RequestDetail } from "./request_detail.js";
 import { routeBadge } from "./service_row.js";
+import { statusOf } from "./status_code.js";
 import { isIll, Timeline } from "./timeline.js";
 import { t } from "./words.js";
 
@@ -160,16 +161,6 @@ const cells = (one) => [
   h("span", { class: "last" }, h("span", { class: "ms" }, duration(one.duration)), lengthOf(one)),
   h("span", { class: "c-route" }, one.route ? routeBadge(one.route) : ""),
 ];
-
-/** A tick, an arrow, a cross beside the number: it is read without its colour. */
-export function statusOf(one) {
-  const tone = isIll(one) ? "bad" : one.status >= 400 ? "wait" : one.status ? "good" : "plain";
-  return h(
-    "span",
-    { class: `code ${tone}`, title: one.error || null },
-    one.status ? `${one.status}${isIll(one) ? " ✕" : ""}` : one.error ? "✕" : "…",
-  );
-}
 
 function lengthOf(one) {
   const width = one.duration === null ? 100 : Math.max(2, Math.min(100, Math.sqrt((one.duration * 1000) / LONG) * 100));
