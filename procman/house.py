@@ -16,7 +16,6 @@ from procman.control import Control
 from procman.errors import StoresError
 from procman.floor import Floor
 from procman.gateway_process import GatewayProcess
-from procman.handover import Inheritance
 from procman.ledger import Ledger
 from procman.output import Output
 from procman.paths import Paths
@@ -26,7 +25,6 @@ from procman.queue import StartQueue
 from procman.reload import Reload
 from procman.roster import GATEWAY, Roster
 from procman.signals import Signals
-from procman.spawn import Reaper
 from procman.supervisor import Supervisor
 from procman.verbs import Verbs
 from procman.workspace import Workspace
@@ -48,7 +46,7 @@ class House:
         resume: bool = False,
     ) -> None:
         self.resume = resume
-        self.inherited = Inheritance.take(environ)
+        self.inherited = handover.Inheritance.take(environ)
         self.root = root
         self.paths = paths
         self.environ = environ
@@ -110,7 +108,7 @@ class House:
         """A supervised process for each line of each file; none is started."""
         self.bell, self.ledger = Bell(), Ledger(self.paths.ledger)
         self.circumstances = Circumstances(self.environ, Ports(self.paths.ports), cache=self.paths.state / "shell")
-        floor = Floor(self.loop, self.ledger, Reaper(self.loop), StartQueue(), self.bell, self.note)
+        floor = Floor(self.loop, self.ledger, spawn.Reaper(self.loop), StartQueue(), self.bell, self.note)
         roster = Roster(self.workspace, self.paths, floor, self.circumstances, self.heard)
         self.supervisor = Supervisor(roster, self.bell, self.circumstances)
         self.signals.hurry = self.supervisor.hurry
