@@ -420,3 +420,26 @@ def test_each_answer_says_its_route_once(world, shop):
             client.send(b"GET / HTTP/1.1\r\nHost: ", host, b"\r\n\r\n")
             head, _ = client.answer()
             assert re.findall(rb"(?i)x-stores-route: (\w+)", head) == [route]
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 000 None", b"HTTP/1.1 099 Early"])
+def test_a_status_that_is_none_is_a_broken_answer(client, shop, line):
+    shop.serve = saying(line + b"\r\nContent-Length: 2\r\n\r\nok")
+    client.ask()
+    assert status(client.answer()[0]) == 502
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\0\x02\x02\x46", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"hello"],
+    ids=["ssh", "a TLS alert", "bare LFs", "text"],
+)
+def test_what_is_no_http_is_told_at_once_and_not_waited_for(client, shop, words):
+    def serve(wire):
+        wire.read_head()
+        wire.send(words)
+        wire.read_head()  # it waits as well
+
+    shop.serve = serve
+    client.ask()
+    assert status(client.answer()[0]) == 502

@@ -5,6 +5,8 @@ import ssl
 from contextlib import asynccontextmanager
 
 import grpclib
+import h2.connection
+import h2.events
 import pytest
 from gateway_world import one_world, service
 from grpclib.client import Channel
@@ -13,9 +15,12 @@ from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.base import CodecBase
 from grpclib.metadata import Deadline
 from grpclib.server import Server
+from h2.config import H2Configuration
+from raw_origin import RawOrigin
 from stage import free_port
 
 from procman import dashboard_token
+from proxy_addons.front import h2_frame as wire
 
 world = pytest.fixture(scope="module")(one_world)
 
@@ -265,3 +270,83 @@ async def test_a_service_that_speaks_http_1_only_is_no_grpc_service(world):
         with pytest.raises(grpclib.GRPCError) as caught:
             await ask(client, "Upper", b"tea")
     assert caught.value.status in {Status.UNAVAILABLE, Status.UNKNOWN}
+
+
+class RawServer(RawOrigin):
+    """A service that says frames which no library sends: `greets` first, and `answers` each call (its connection, its
+    stream)."""
+
+    def __init__(self, greets=b"", answers=None):
+        super().__init__(self.talk)
+        self.greets, self.answers = greets, answers
+
+    def talk(self, connection):
+        server = h2.connection.H2Connection(H2Configuration(client_side=False, validate_outbound_headers=False))
+        server.initiate_connection()
+        connection.socket.sendall(server.data_to_send() + self.greets)
+        while octets := connection.socket.recv(65536):
+            happened = server.receive_data(octets)
+            connection.socket.sendall(server.data_to_send())
+            for event in happened:
+                if isinstance(event, h2.events.StreamEnded):
+                    self.answers(connection.socket, server, event.stream_id)
+                    connection.socket.sendall(server.data_to_send())
+
+
+@asynccontextmanager
+async def raw_service(world, **how):
+    """One such service, and a client of the gateway before it."""
+    origin = RawServer(**how)
+    try:
+        await asyncio.to_thread(world.tell, service("stock", port=origin.port))
+        async with asyncio.timeout(PATIENCE), channel(world) as client:
+            yield origin, client
+    finally:
+        origin.close()
+
+
+def well(connection, server, stream_id):
+    server.send_headers(stream_id, [(":status", "200"), ("content-type", "application/grpc+raw")])
+    server.send_data(stream_id, b"\0\0\0\0\2ok")
+    server.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
+
+
+async def test_a_service_that_stops_in_good_manners_completes_the_calls_that_it_has(world):
+    def leaving(connection, server, stream_id):
+        connection.sendall(wire.goaway(wire.MOST, 0) + wire.goaway(stream_id, 0))
+        well(connection, server, stream_id)
+
+    async with raw_service(world, answers=leaving) as (origin, client):
+        assert await ask(client, "Upper", b"tea") == [b"ok"]
+        assert await ask(client, "Upper", b"tea") == [b"ok"]
+        assert origin.connections == 2
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [wire.settings({3: 0}), wire.settings({}) + wire.goaway(0, 0)],
+    ids=["no streams", "good-bye at once"],
+)
+async def test_a_service_that_takes_no_calls_is_not_asked_again_and_again(world, greeting):
+    async with raw_service(world, greets=greeting, answers=well) as (origin, client):
+        with pytest.raises(grpclib.GRPCError) as caught:
+            await ask(client, "Upper", b"tea")
+        assert caught.value.status is Status.UNAVAILABLE
+        assert origin.connections <= 3
+
+
+@pytest.mark.parametrize("status", ["099", "12345", "101", "", "x"])
+async def test_a_status_that_is_none_breaks_its_call_and_no_other_on_the_connection(world, status):
+    turns = iter([status, None])
+
+    def answer(connection, server, stream_id):
+        if (said := next(turns)) is None:
+            well(connection, server, stream_id)
+            return
+        block = server.encoder.encode([(":status", said), ("content-type", "application/grpc+raw")])
+        connection.sendall(wire.header_frames(stream_id, block, wire.FRAME_SIZE, end=True))
+
+    async with raw_service(world, answers=answer) as (_, client):
+        with pytest.raises((grpclib.GRPCError, grpclib.exceptions.StreamTerminatedError)):
+            await ask(client, "Upper", b"tea")
+        assert await ask(client, "Upper", b"tea") == [b"ok"]

@@ -12,6 +12,7 @@ import pytest
 from gateway_world import World, service
 from h2.config import H2Configuration
 from h2_stage import Peer, data, get, headers
+from raw_origin import RawOrigin
 from stage import eventually
 from websockets.asyncio.server import serve
 from websockets.frames import Frame, Opcode
@@ -211,6 +212,22 @@ def test_a_service_that_breaks_off_ends_its_stream_only(peer, origin):
     assert wire.word(frames[-1][3]) == E.INTERNAL_ERROR
     peer.send(headers(3, asking(b"/")))
     assert peer.answer(3)[0] == 200
+
+
+def test_a_status_that_is_none_ends_no_other_stream(world):
+    def serve(wire):
+        line = b"HTTP/1.1 099 Early" if b"/odd" in wire.read_head() else b"HTTP/1.1 200 OK"
+        wire.send(line + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    odd = RawOrigin(serve)
+    world.tell(service("odd", port=odd.port))
+    try:
+        with Peer(world.https, world.client_context(("h2",))) as peer:
+            for stream_id, path, expected in ((1, b"/odd", 502), (3, b"/", 200)):
+                peer.send(headers(stream_id, [*get(path)[:3], (b":authority", b"odd.localhost")]))
+                assert peer.answer(stream_id)[0] == expected
+    finally:
+        odd.close()
 
 
 def test_what_cannot_be_said_in_http_1_never_reaches_a_service(peer, origin):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPE: Final = b"content-type"
 _GRPC: Final = b"application/grpc"
+#: Connections that a call has made for it, and that are over before it could begin.
+_ATTEMPTS: Final = 3
 
 
 def is_call(request: Request) -> bool:
@@ -51,14 +53,18 @@ class Calls:
         Connecting(request, head, asker, failed).start(self._call(failed), data, ended)
 
     async def _call(self, failed: Callable[[Request, Asker, OSError], None]) -> Call:
-        while True:
+        in_vain = 0
+        while in_vain < _ATTEMPTS:
             for connection in self._connections:
                 if connection.usable:
                     return connection.call(failed)
             if self._connecting is None:
                 self._connecting = asyncio.create_task(self._open())
                 self._connecting.add_done_callback(self._connected)
-            await asyncio.shield(self._connecting)
+            opened = await asyncio.shield(self._connecting)
+            # one that others filled in the meantime is no failure: it is this call's turn with the next
+            in_vain += not opened.used and not opened.usable
+        raise ConnectionError("the service takes no calls")
 
     async def _open(self) -> GrpcUpstream:
         from proxy_addons.front.grpc_upstream import GrpcUpstream  # noqa: PLC0415 - h2, which few workspaces need

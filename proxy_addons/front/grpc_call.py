@@ -139,7 +139,11 @@ class Call:
         """What the service did."""
         take = self._TAKES.get(type(event))
         if take is not None and self._asker is not None:
-            take(self, event, self._asker)
+            try:
+                take(self, event, self._asker)
+            except ValueError as error:
+                self._reset(ErrorCodes.PROTOCOL_ERROR)
+                self.broke(ConnectionError(f"the service's answer is no proper HTTP: {error}"))
 
     def _interim(self, event: Any, asker: Asker) -> None:
         asker.on_interim(grpc_head.response(event.headers))
@@ -164,7 +168,7 @@ class Call:
         self._leave()
         asker.on_body(b"", True)
 
-    def _reset(self, event: Any, _: Asker) -> None:
+    def _broken(self, event: Any, _: Asker) -> None:
         self.broke(ConnectionError(f"the service broke the call off ({event.error_code!s})"))
 
     def _credit(self, _: Any, __: Asker) -> None:
@@ -176,7 +180,7 @@ class Call:
         events.DataReceived: _data,
         events.TrailersReceived: _trailers,
         events.StreamEnded: _end,
-        events.StreamReset: _reset,
+        events.StreamReset: _broken,
         events.WindowUpdated: _credit,
     }
 
@@ -203,8 +207,11 @@ class Call:
     def abort(self) -> None:
         """The client is gone."""
         self._leave()
+        self._reset(ErrorCodes.CANCEL)
+
+    def _reset(self, code: ErrorCodes) -> None:
         try:
-            self._h2.reset_stream(self._number, ErrorCodes.CANCEL)
+            self._h2.reset_stream(self._number, code)
         except (ProtocolError, StreamClosedError):  # it ended this moment
             return
         self._connection.flush()

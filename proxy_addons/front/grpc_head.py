@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from proxy_addons.front import policy
 from proxy_addons.front.exchange import CHUNKED, Field, Request, Response
 
+_STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
+#: HTTP/1.1's alone (RFC 9113, section 8.6).
+_SWITCHING: Final = 101
 #: What a head in HTTP/1.1 has and one in HTTP/2 must not (RFC 9113, section 8.2.2), or has in another form.
 _NOT_HERE: Final = frozenset((b"host", b"connection", b"transfer-encoding", b"te", b"upgrade", b"keep-alive"))
 
@@ -26,9 +30,15 @@ def fields(request: Request, head: bytes) -> list[Field]:
 
 
 def response(headers: Any) -> Response:
-    """The head of a service's answer, with what a local answer of ours says."""
+    """The head of a service's answer, with what a local answer of ours says.
+
+    Raises ``ValueError`` where it has no status, or one that HTTP/2 does not have.
+    """
     came = plain(headers)
-    status = int(next((value for name, value in came if name == b":status"), b"502"))
+    said = next((value for name, value in came if name == b":status"), b"")
+    status = int(said) if _STATUS.fullmatch(said) else 0
+    if not status or status == _SWITCHING:
+        raise ValueError(f"{said!r} is no status")
     kept = policy.clean([field for field in came if not field[0].startswith(b":")], forged=True)
     return Response(status, b"", [*kept, (policy.ROUTE, b"local")], CHUNKED)
 

@@ -23,17 +23,29 @@ _KEEP: Final = 30.0
 _GREETING: Final = 5.0
 
 
+class _Connection(H2Connection):
+    """For h2, GOAWAY is the end. For a server that stops in good manners it is not: open calls go on (section 6.8)."""
+
+    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[events.Event]]:
+        """As h2's own, but that the connection stays open, and what waits to be sent is not thrown away."""
+        event = events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = frame.error_code, frame.last_stream_id
+        return [], [event]
+
+
 class GrpcUpstream(asyncio.Protocol):
     """A connection that one or more calls share."""
 
     def __init__(self, gone: Callable[[GrpcUpstream], None]) -> None:
         """`gone` is called when it is closed, by whichever side."""
         self._gone = gone
-        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._h2 = _Connection(H2Configuration(client_side=True, header_encoding=None))
         self._transport: Any = None
         self._calls: dict[int, Call] = {}
         self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leaving = False
+        #: Whether a call was ever begun on it.
+        self.used = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -52,6 +64,10 @@ class GrpcUpstream(asyncio.Protocol):
         except TimeoutError:
             self.close()
             raise ConnectionError("the service does not answer in HTTP/2, which gRPC needs") from None
+        if not self.usable:
+            self.close()
+            raise ConnectionError("the service takes no calls")
+        self._keep()
 
     @property
     def usable(self) -> bool:
@@ -70,6 +86,7 @@ class GrpcUpstream(asyncio.Protocol):
 
     def begun(self, call: Call) -> int:
         """The number of its stream. Raises ``ProtocolError`` when there are no more."""
+        self.used = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -85,9 +102,13 @@ class GrpcUpstream(asyncio.Protocol):
     def ended(self, stream_id: int) -> None:
         """A call is over."""
         if self._calls.pop(stream_id, None) is not None and not self._calls:
-            self._timer = asyncio.get_running_loop().call_later(_KEEP, self.close)
+            self._keep()
         if self._leaving and not self._calls:
             self.close()
+
+    def _keep(self) -> None:
+        """For a while, as nobody calls."""
+        self._timer = asyncio.get_running_loop().call_later(_KEEP, self.close)
 
     def data_received(self, data: bytes) -> None:
         """Whatever came, for whichever call."""
@@ -105,9 +126,9 @@ class GrpcUpstream(asyncio.Protocol):
             self._greeted.set_result(None)
         if isinstance(event, events.ConnectionTerminated):
             self._leaving = True
-            beyond = [number for number in self._calls if number > (event.last_stream_id or 0)]
-            for number in beyond:
-                self._calls[number].broke(ConnectionError("the service takes no more calls"))
+            last = event.last_stream_id or 0
+            for call in [call for number, call in self._calls.items() if number > last]:
+                call.broke(ConnectionError("the service takes no more calls"))
             if not self._calls:
                 self.close()
         if isinstance(event, events.RemoteSettingsChanged) or getattr(event, "stream_id", None) == 0:

@@ -21,6 +21,8 @@ CONNECTION_SPECIFIC: Final = frozenset(
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: RFC 9113, section 8.2.1: what no value may contain.
 _FORBIDDEN: Final = re.compile(rb"[\0\r\n]")
+#: Statuses have three digits, and HTTP/2 has no 101 (RFC 9113, section 8.6).
+_FIRST, _LAST, _SWITCHING = 100, 999, 101
 _MOST_FIELDS: Final = 1024
 _MOST_NAMES: Final = 1024
 _LONGEST_FIELD: Final = 256
@@ -45,8 +47,11 @@ _names: dict[bytes, bytes] = {}
 def encode_head(status: int, fields: Iterable[Field]) -> bytes:
     """A block that begins with ``:status``. Names may be in any case; connection-specific fields are left out.
 
-    ValueError: a field that could not stand in an HTTP/2 header.
+    ValueError: a field that could not stand in an HTTP/2 header, or a status: a wrong length of it would shift all that
+    follows, and the client could read no other stream's answer either.
     """
+    if not _FIRST <= status <= _LAST or status == _SWITCHING:
+        raise ValueError(f"{status} is no status")
     return (_STATUS.get(status) or b"\x08\x03%d" % status) + encode_fields(fields)
 
 

@@ -20,7 +20,7 @@ _KINDS: Final = {
     b"connection": _CONNECTION,
     b"upgrade": _UPGRADE,
 }
-_SWITCHING, _FIRST_FINAL = 101, 200
+_FIRST, _SWITCHING, _FIRST_FINAL = 100, 101, 200
 #: No Content, Not Modified (RFC 9110, section 6.4.1).
 _EMPTY: Final = frozenset((204, 304))
 _VERSION, _REASON = len("HTTP/1.1"), len("HTTP/1.1 200 ")
@@ -60,6 +60,8 @@ class ResponseReader:
         version, status = head[:_VERSION], self._parser.get_status_code()
         if version not in VERSIONS:
             raise ValueError("the answer is in another version of HTTP than the request")
+        if status < _FIRST:  # llhttp takes 000 to 099, HPACK and clients do not
+            raise ValueError(f"{status:03} is no status")
         response = Response(status, head[_REASON : head.index(b"\r\n")], fields, UNTIL_CLOSE)
         left = self._examine(response, version, head)
         if status < _FIRST_FINAL or status in _EMPTY or method == b"HEAD":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.blocked_host import STATUSES
 from proxy_addons.front.chunks import Chunks
 from proxy_addons.front.exchange import CHUNKED, TUNNEL, Asker, Request, Response
-from proxy_addons.front.heads import END, LONGEST_HEAD
+from proxy_addons.front.heads import END, LONGEST_HEAD, hopeless
 from proxy_addons.front.request_sender import (
     FREE,
     IN_BODY,
@@ -23,6 +23,8 @@ from proxy_addons.front.response_head import ResponseReader
 
 if TYPE_CHECKING:
     from proxy_addons.front.pool import Pool
+
+_BEGIN: Final = b"HTTP/"
 
 
 class Upstream(RequestSender):
@@ -75,7 +77,10 @@ class Upstream(RequestSender):
             end = data.find(END) + len(END)
             if end < len(END):
                 self._buffer = data
-                if len(data) > LONGEST_HEAD:
+                if not _BEGIN.startswith(data[: len(_BEGIN)]) or hopeless(data):
+                    # another protocol's greeting, or bare LFs: there is no end to wait for
+                    self._fail(ConnectionError("the answer is no HTTP"))
+                elif len(data) > LONGEST_HEAD:
                     self._fail(ConnectionError("the answer's head is too long"))
                 return
             head, data = (data[:end], data[end:]) if end < len(data) else (data, b"")
