@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qs, urlencode
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import parse_qs, quote, urlencode
 
 from proxy_addons.site import Site
 
@@ -34,6 +34,8 @@ class Press(Protocol):
 RESERVED = "/.stores/"
 START, SCRIPT, EVENTS = f"{RESERVED}start", f"{RESERVED}page.js", f"{RESERVED}events"
 
+_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
+
 #: Made anew with each gateway: a page that an earlier one wrote has to be loaded again first.
 _SECRET = secrets.token_bytes(32)
 
@@ -45,7 +47,9 @@ def token(site: Site) -> str:
 
 def action(site: Site, path: str) -> str:
     """Where the form goes; `path` is where its sender comes back to."""
-    return f"{START}?{urlencode({'token': token(site), 'to': path})}"
+    # curl, and pages in old encodings, send bytes as they are: they mean the same in their escaped form
+    to = quote(path, safe=_ASCII, errors="surrogateescape")
+    return f"{START}?{urlencode({'token': token(site), 'to': to})}"
 
 
 def refusal(request: Press, site: Site) -> str:

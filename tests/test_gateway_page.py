@@ -171,6 +171,17 @@ def test_every_value_is_escaped(world):
     assert "default-src 'none'" in answer["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+def test_a_path_in_another_encoding_gets_the_same_page(world, accept):
+    """curl, and pages of Shift_JIS, send its bytes as they are."""
+    world.tell(register())
+    fields = f"Host: register.localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n".encode()
+    answer = world.raw(b"GET /\x8d\xdd\x8c\xc9?q=\xff HTTP/1.1\r\n" + fields)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    if accept == "text/html":
+        assert b"to=%2F%258D%25DD%258C%25C9%3Fq%3D%25FF" in answer
+
+
 def test_a_terminal_gets_no_control_characters(world):
     world.tell(register(problem="\x1b]0;owned\x07\x1b[31mred"))
     assert "\x1b" not in world.get("register.localhost", headers={"Accept": "*/*"}).text

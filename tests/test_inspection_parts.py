@@ -103,6 +103,27 @@ def test_a_text_shows_no_secret(written: str, shown: str) -> None:
     assert masking.text(written) == shown
 
 
+@pytest.mark.parametrize("piece", ["a", "eyJ", "eyJaaaaaaaa.", 'name="a"\r\n', '"a":"\\"', "?a=", "://"])
+def test_what_takes_longest_to_read_is_read_at_once(piece: str) -> None:
+    """A body of 256 kB is kept, and a head of 64 kB: where every character is looked at from each, that takes minutes."""
+    written = piece * (256 * 1024 // len(piece))
+    assert len(masking.text(written)) <= len(written)
+    assert len(masking.header("Cookie", written)) <= 2 * len(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (f"api.example.com.{JWT}", "api.example.com.***"),
+        (f"token-{JWT}.more", "token-***.more"),
+        (f"{JWT.rpartition('.')[0]}.", "***"),
+        ("eyJhbGciOiJIUzI1NiJ9.short.c2lnbmF0dXJl", "eyJhbGciOiJIUzI1NiJ9.short.c2lnbmF0dXJl"),
+    ],
+)
+def test_a_jwt_is_found_among_dots(written: str, shown: str) -> None:
+    assert masking.url(written) == shown
+
+
 def test_a_body_of_other_bytes_stays_what_it_was() -> None:
     data = bytes(range(256))
     assert masking.body(data, "application/octet-stream") == data

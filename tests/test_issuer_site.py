@@ -220,6 +220,13 @@ def test_a_wrong_question_is_answered_to_the_client(world: World, changes: dict[
     assert answer["error_description"]
 
 
+def test_bytes_that_are_no_text_are_answered_like_any_others(world: World) -> None:
+    """As a path with such bytes comes out of mitmproxy."""
+    asked = urlencode({**ASKED, "response_type": "none", "state": "S"}).replace("state=S", "state=\udcff")
+    answer = told(world.ask("GET", f"/authorize?{asked}"))
+    assert (answer["error"], answer["state"]) == ("unsupported_response_type", "\ufffd")
+
+
 @pytest.mark.parametrize("missing", ["client_id", "redirect_uri"])
 def test_a_question_without_a_way_back_is_shown(world: World, missing: str) -> None:
     answer = world.authorize(**{missing: None})

@@ -14,7 +14,7 @@ _LONGEST_TRAILERS: Final = 16 * 1024
 # No space around the size, no sign, no 0x; at most 15 digits, so that no reader's integer is too small for it. An
 # extension must not hold what another reader might take for the line's end.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
+_TRAILER: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+([\t\x20-\x7e\x80-\xff]*)")
 # What frames or routes a message may not come after it (RFC 9110, section 6.5.1): who merged it would be misled.
 _NO_TRAILERS: Final = frozenset({b"content-length", b"transfer-encoding", b"host"})
 

@@ -26,13 +26,20 @@ _PARAMETERS: Final = frozenset({"code", "key", "samlresponse", "samlrequest"})
 _HARMLESS: Final = frozenset(
     {"sec-websocket-key", "access-control-allow-credentials", "access-control-request-headers", "token_type"}
 )
-_COOKIE: Final = re.compile(r"([^=;\s]+)=([^;]*)")
+# Whoever sends a header or a body may look for the text that takes longest: each of these reads every character a few
+# times at most, so none begins in the middle of what it has looked at, or looks ahead without a limit.
+_COOKIE: Final = re.compile(r"(?<![^=;\s])([^=;\s]++)=([^;]*)")
 _PARAMETER: Final = re.compile(r"(?<=[?&#;])([\w.\[\]%+-]{1,100})=([^&#;\s\"'<>]+)")
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#@\s\"']{1,500}(?=@)")
-_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+#: What a JWT may stand in, its dots included; the last part may be empty.
+_RUN: Final = re.compile(r"[A-Za-z0-9_.-]{21,}+")
+_JWT_BEGINS: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8}")
+_SHORTEST_PART: Final = 8
 _MEMBER: Final = re.compile(r'"([^"\\]{1,100})"(\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)')
 _FORM: Final = re.compile(r"\A([\w.\[\]%+-]{1,100})=([^&\s]+)")
-_PART: Final = re.compile(r'(name="([^"]{1,100})"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)(.*?)(?=\r\n--|\Z)', re.DOTALL)
+_PART: Final = re.compile(
+    r'(name="([^"]{1,100})"[^\r\n]{0,1000}+\r\n(?:[^\r\n]{1,1000}+\r\n){0,8}+\r\n)(.*?)(?=\r\n--|\Z)', re.DOTALL
+)
 #: What no text stands in.
 _OPAQUE: Final = ("image/", "audio/", "video/", "font/")
 
@@ -64,7 +71,7 @@ def header(name: str, value: str, also: Collection[str] = ()) -> str:
 def url(text: str) -> str:
     """A URL, or a text with URLs in it: passwords in front of hosts, parameters whose names say so, JWTs."""
     text = _USERINFO.sub(MASK, text)
-    return _JWT.sub(MASK, _PARAMETER.sub(_parameter, text))
+    return _RUN.sub(_without_jwts, _PARAMETER.sub(_parameter, text))
 
 
 def text(written: str) -> str:
@@ -79,6 +86,20 @@ def body(data: bytes, media_type: str) -> bytes:
     if not data or media_type.lower().startswith(_OPAQUE):
         return data
     return text(data.decode("latin-1")).encode("latin-1")
+
+
+def _without_jwts(found: re.Match[str]) -> str:
+    """Three parts, of which the first begins as every JSON object does in base64url."""
+    parts, shown, at = found[0].split("."), [], 0
+    while at < len(parts):
+        begins = _JWT_BEGINS.search(parts[at]) if at + 2 < len(parts) else None
+        if begins is not None and len(parts[at + 1]) >= _SHORTEST_PART:
+            shown.append(parts[at][: begins.start()] + MASK)
+            at += 3
+        else:
+            shown.append(parts[at])
+            at += 1
+    return ".".join(shown)
 
 
 def _parameter(found: re.Match[str]) -> str:

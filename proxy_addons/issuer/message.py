@@ -73,6 +73,8 @@ def parameters(text: str) -> dict[str, str]:
     Raises `OAuthError` where one is there twice: "request and response parameters MUST NOT be included more than once"
     (RFC 6749, section 3.1 and 3.2).
     """
+    # a byte of a path that is no UTF-8 stands there as half a surrogate pair, which no answer could repeat
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         pairs = parse_qsl(text, max_num_fields=_MOST_PARAMETERS)
     except ValueError as error:
