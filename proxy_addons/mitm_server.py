@@ -20,6 +20,7 @@ from mitmproxy.proxy import commands, layer, layers, mode_servers, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpStream
 
+from proxy_addons import keepalive
 from proxy_addons.decision import decision_of
 from proxy_addons.mitm_layer import GatewayHttpLayer
 from proxy_addons.mitm_stream import TAIL
@@ -95,6 +96,8 @@ class Connection(mode_servers.ProxyConnectionHandler):
             return
         if hook.name == "server_connected":
             server = hook.args()[0].server
+            writer: Any = self.transports[server].writer
+            keepalive.set_up(writer.get_extra_info("socket"))
             if not server.tls:
                 self._stop_timer(server.id)
         elif hook.name == "tls_established_server":

@@ -1,7 +1,9 @@
 """The remote as a browser meets it through the gateway: trusted or refused, and speaking by the names that we use."""
 
 import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from gateway_world import REMOTE_DOMAIN, World, one_world, service
@@ -128,6 +130,27 @@ def test_a_certificate_for_another_name_is_refused_before_anything_is_sent(world
     world.tell(service("account", remote="https://account.elsewhere.example"))
     answer = world.get("account.localhost", headers={"Accept": "application/json"})
     assert (answer.status, answer.route, answer.json["code"]) == (502, "fallback", "remote-untrusted")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_remote_that_vanishes_in_the_middle_of_an_answer_is_asked_for_by_the_system(world):
+    """A VPN that ends closes no connection: without these questions its client would wait for ever."""
+    world.tell(service("account"))
+    world.remote.release.clear()
+    with world.connection("account.localhost") as client:
+        client.request("GET", "/events", headers={"Host": "account.localhost"})
+        assert client.getresponse().readline() == b"data: first\n"
+        assert KEEPALIVE in timers(world.remote.port)
+        world.remote.release.set()
+
+
+KEEPALIVE = "02"
+
+
+def timers(port):
+    """Which timers run on connections to `port` (proc(5): retransmission, keep-alive or none)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[5].partition(":")[0] for row in rows if row[2].endswith(f":{port:04X}")}
 
 
 def test_a_remote_that_breaks_off_is_502(world):

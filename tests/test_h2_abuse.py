@@ -204,3 +204,29 @@ def test_a_request_that_takes_long_is_not_taken_for_idle(server):
         server.until(lambda: server.clock.stands)
         peer.send(data(1, b"late", wire.END_STREAM))
         assert peer.answer(1)[2] == b"late"
+
+
+def test_a_flood_of_settings_in_one_frame_ends_the_connection(server):
+    """Each of them changes the windows of all streams."""
+    with Peer(server.port) as peer:
+        peer.send(wire.frame(wire.SETTINGS, 0, 0, struct.pack(">HL", 4, 65535) * 2730))
+        assert sent_away(peer) == E.ENHANCE_YOUR_CALM
+
+
+def test_long_hosts_are_not_remembered(server):
+    before = memory()
+    for part in range(20):
+        with Peer(server.port) as peer:
+            for number in range(50):
+                authority = b"%d.%d." % (part, number) + b"a" * 60_000
+                long = block([*get(b"/hello")[:3], (b":authority", authority)])
+                head, *more = [long[at : at + 16384] for at in range(0, len(long), 16384)]
+                stream_id = 2 * number + 1
+                peer.send(wire.frame(wire.HEADERS, wire.END_STREAM, stream_id, head))
+                for rest in more[:-1]:
+                    peer.send(wire.frame(wire.CONTINUATION, 0, stream_id, rest))
+                peer.send(wire.frame(wire.CONTINUATION, wire.END_HEADERS, stream_id, more[-1]))
+                assert peer.answer(stream_id)[0] == 200
+        while not server.requests.empty():
+            server.requests.get()
+    assert memory() - before < 20 * 1024 * 1024

@@ -105,7 +105,7 @@ def test_a_text_shows_no_secret(written: str, shown: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "eyJ", "eyJaaaaaaaa.", 'name="a"\r\n', '"a":"\\"', "?a=", "://"])
 def test_what_takes_longest_to_read_is_read_at_once(piece: str) -> None:
-    """A body of 256 kB is kept, and a head of 64 kB: where every character is looked at from each, that takes minutes."""
+    """A body of 256 kB is kept, a head of 64 kB: to look at every character from each takes minutes."""
     written = piece * (256 * 1024 // len(piece))
     assert len(masking.text(written)) <= len(written)
     assert len(masking.header("Cookie", written)) <= 2 * len(written)

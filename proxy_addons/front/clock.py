@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
 
 
 class Clock:
@@ -34,9 +37,18 @@ class Clock:
     def _tick(self) -> None:
         self._timer = None
         self.now += 1
-        more = [each() for each in self.ticked]
+        more = [self._told(each) for each in self.ticked]
         if any(more):
             self.wind()
+
+    @staticmethod
+    def _told(each: Callable[[], bool]) -> bool:
+        """One that fails must not stop the time of the others, nor its own: it may have been about one connection."""
+        try:
+            return each()
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("A fault at a tick of the clock")
+            return True
 
     def stop(self) -> None:
         """For the end of a life."""

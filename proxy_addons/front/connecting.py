@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from proxy_addons.front.exchange import Asker, Request
 if TYPE_CHECKING:
     from proxy_addons.front.grpc_call import Call
     from proxy_addons.front.upstream import Upstream
+
+_log = logging.getLogger(__name__)
 
 #: Bytes of a body that are kept until there is somebody to send them to.
 _MOST_KEPT = 256 * 1024
@@ -44,8 +47,11 @@ class Connecting:
         try:
             upstream = await opened
         except OSError as error:
-            if (asker := self._leave()) is not None:
-                self._failed(self._request, asker, error)
+            self._fail(error)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
+            _log.exception("No connection for a request, by a fault")
+            self._fail(ConnectionError(f"a fault in the gateway: {error}"))
             return
         if (asker := self._leave()) is None:
             upstream.close()
@@ -55,6 +61,10 @@ class Connecting:
             upstream.pause()
         if self._held:
             asker.resume_body()
+
+    def _fail(self, error: OSError) -> None:
+        if (asker := self._leave()) is not None:
+            self._failed(self._request, asker, error)
 
     def _leave(self) -> Asker | None:
         asker, self._asker = self._asker, None

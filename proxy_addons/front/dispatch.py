@@ -33,6 +33,8 @@ Watched = Callable[[Decision], str | None]
 _IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 #: The gateway's own, on every host: the fallback page's button, script and events.
 _RESERVED: Final = button.RESERVED.encode()
+#: Bytes of a host with its port: DNS ends at 253 (RFC 1035, section 2.3.4). A longer one is nobody's.
+_LONGEST_HOST: Final = 253 + len(".:65535")
 #: Names of hosts whose way is remembered; more than a workspace has, and no flood of invented names fills the memory.
 _MOST_PLACES: Final = 4096
 
@@ -108,7 +110,12 @@ class Dispatch:
     def _place(self, request: Request) -> Place | None:
         """The service's place, or None for what mitmproxy must see."""
         host, client = request.host, request.client
-        if host is None or request.target[:1] != b"/" or request.target.startswith(_RESERVED):
+        if (
+            host is None
+            or len(host) > _LONGEST_HOST
+            or request.target[:1] != b"/"
+            or request.target.startswith(_RESERVED)
+        ):
             return None
         key = (host, client.tls is not None, client.peer[0])
         try:

@@ -86,6 +86,7 @@ class Control:
         except struct.error:
             raise H2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong length") from None
         for identifier, value in pairs:
+            self._connection.idle_frame()  # each may change the windows of all streams, and a frame holds 2,730
             self._set(identifier, value)
         self._connection.sender.control(wire.frame(wire.SETTINGS, wire.ACK, 0))
 

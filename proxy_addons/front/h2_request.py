@@ -122,7 +122,7 @@ def _check(field: Field) -> bytes | None:
         if not _VALUE.fullmatch(value):
             raise ValueError(f"the value of {name!r} has control characters, or white space at its ends")
         line = b"%b: %b\r\n" % field
-    if len(line) <= _LONGEST_KNOWN and name != b":path" and name not in MANAGED:
+    if len(name) + len(value) <= _LONGEST_KNOWN and name != b":path" and name not in MANAGED:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[field] = line

@@ -29,6 +29,8 @@ from proxy_addons.verdict import Verdicts
 if TYPE_CHECKING:
     from proxy_addons.mitm_server import Connection, StoresServer
 
+#: Bytes of a host that is told apart: those of any name in DNS, and a port.
+_LONGEST_HOST: Final = 260
 #: Hosts whose links are told apart before those without a link are forgotten.
 _MOST_HOSTS: Final = 256
 _NOBODY = ("127.0.0.1", 0)
@@ -92,6 +94,8 @@ class SlowPath:
         return link
 
     def _pool(self, host: bytes | None) -> Pool:
+        if host is not None and len(host) > _LONGEST_HOST:
+            host = None  # it leads nowhere, so its links are as good as any
         pool = self._pools.get(host)
         if pool is None:
             if len(self._pools) >= _MOST_HOSTS:
@@ -151,6 +155,11 @@ class _Link(Upstream):
             self._verdicts[self._connection.client.id] = self.verdict
             self.verdict = None
         super().begin(request, head, asker, data, ended)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """A client that left before mitmproxy saw its request leaves its verdict behind."""
+        self._verdicts.pop(self._connection.client.id, None)
+        super().connection_lost(error)
 
 
 class _Writer(asyncio.StreamWriter):
