@@ -2,6 +2,7 @@
 
 Internal classes, pinned versions: `tests/test_gateway_mitmproxy.py` says which of them moved. What is added here:
 interim answers (100, 103) pass instead of being taken for the final one; trailers pass instead of hanging the request;
+a head, a chunk's line and trailers without an end are broken off;
 the messages that addons change are copies, so that framing and keep-alive follow what really came over the wire; errors
 that mitmproxy answers by itself have our header and not its page.
 """
@@ -30,6 +31,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 
+from proxy_addons.front.heads import LONGEST_HEAD
 from proxy_addons.route_header import HEADER
 
 Commands = layer.CommandGenerator[None]
@@ -82,7 +84,10 @@ class _BodyReader:
         self.trailers: http.Headers | None = None
 
     def __call__(self, buffer: Any) -> Any:
-        return self._without_trailers(self._reader(buffer))
+        event = self._without_trailers(self._reader(buffer))
+        if event is None and len(buffer) > LONGEST_HEAD:  # of a body, nothing waits for its end but such lines
+            raise h11.RemoteProtocolError("a line among the chunks has no end")
+        return event
 
     def read_eof(self) -> Any:
         return self._without_trailers(self._reader.read_eof())
@@ -215,6 +220,10 @@ class UpstreamHttp1(_Trailers, _http1.Http1Client):
             if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
                 command.event.response = command.event.response.copy()
             yield command
+        if self.state == self.read_headers and self.stream_id is not None and len(self.buf) > LONGEST_HEAD:
+            yield commands.CloseConnection(self.conn)
+            why, code = "the answer's head is too long", ResponseProtocolError.code
+            yield ReceiveHttp(ResponseProtocolError(self.stream_id, why, code))
 
     def _read_interim(self) -> Commands:
         while True:

@@ -87,6 +87,14 @@ class Connection(mode_servers.ProxyConnectionHandler):
             await super().open_connection(command)
         finally:
             self._stop_timer(server.id)
+            self._let_go(server)
+
+    def _let_go(self, server: Any) -> None:
+        """What mitmproxy leaves open where it was told twice to close: an upstream that still sends waited for ever."""
+        left = self.transports.pop(server, None)
+        writer: Any = left.writer if left is not None else None
+        if writer is not None:
+            writer.close()
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
         """A connection that stands needs no limit any more; while it is decided where to, a client's body waits."""

@@ -429,6 +429,12 @@ def test_a_status_that_is_none_is_a_broken_answer(client, shop, line):
     assert status(client.answer()[0]) == 502
 
 
+def test_a_change_of_protocol_that_nobody_asked_for_is_a_broken_answer(client, shop):
+    shop.serve = saying(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\nhello")
+    client.ask()
+    assert status(client.answer()[0]) == 502
+
+
 @pytest.mark.parametrize(
     "words",
     [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\0\x02\x02\x46", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", b"hello"],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from gateway_world import REMOTE_DOMAIN, World, one_world, service
-from stage import free_port
+from raw_origin import RawOrigin
+from stage import PATIENCE, free_port
 
 from procman.state import State
 
@@ -157,6 +158,44 @@ def test_a_remote_that_breaks_off_is_502(world):
     world.tell(service("account"))
     answer = world.get("account.localhost", "/hang-up", headers={"Accept": "application/json"})
     assert (answer.status, answer.route, answer.json["code"]) == (502, "fallback", "remote-broken-answer")
+
+
+@pytest.fixture
+def endless(world):
+    """Makes a remote that begins its answer so, and goes on for ever with the same line."""
+    origins = []
+
+    def make(begin, line):
+        def serve(wire):
+            wire.read_head()
+            wire.send(begin)
+            while True:
+                wire.send(line * 1000)
+
+        origins.append(RawOrigin(serve))
+        remote = replace(world.first.remote, connect_to=(f"::127.0.0.1:{origins[-1].port}",))
+        world.tell(service("account", remote="http://account.internal"), remote=remote)
+        return origins[-1]
+
+    yield make
+    for origin in origins:
+        origin.close()
+    world.tell(remote=world.first.remote)
+
+
+def test_a_head_without_an_end_does_not_fill_the_memory(world, endless):
+    endless(b"HTTP/1.1 200 OK\r\n", b"X-Again: and again\r\n")
+    answer = world.get("account.localhost", headers={"Accept": "application/json"})
+    assert (answer.status, answer.json["code"]) == (502, "remote-broken-answer")
+
+
+@pytest.mark.parametrize("begin", [b"0\r\n", b"5;"], ids=["trailers", "a chunk's line"])
+def test_lines_among_chunks_without_an_end_do_not_fill_the_memory(world, endless, begin):
+    line = b"X-Again: and again" + (b"\r\n" if begin == b"0\r\n" else b"")
+    remote = endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begin, line)
+    with world.socket("http", "account.localhost") as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: account.localhost\r\n\r\n")
+        assert remote.gone.get(timeout=PATIENCE)  # its connection was closed while it was sending
 
 
 def test_a_remote_whose_name_is_unknown_is_502(world):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy_addons.front.pool import Pool
 
 _BEGIN: Final = b"HTTP/"
+_SWITCHING: Final = 101
 
 
 class Upstream(RequestSender):
@@ -89,6 +90,9 @@ class Upstream(RequestSender):
                 response = self._reader.read(head, request.method)
             except ValueError as error:
                 self._fail(ConnectionError(f"the answer is no proper HTTP: {error}"))
+                return
+            if response.status == _SWITCHING and not request.upgrade:
+                self._fail(ConnectionError("the answer changes the protocol, which nobody asked for"))
                 return
             if response.status >= 200 or response.length == TUNNEL:  # noqa: PLR2004 - what is no 1xx is final
                 if response.status in STATUSES and self.pool.refusals is not None:
