@@ -214,13 +214,14 @@ def test_a_service_that_breaks_off_ends_its_stream_only(peer, origin):
     assert peer.answer(3)[0] == 200
 
 
-def test_a_status_that_is_none_ends_no_other_stream(world):
+def test_a_status_that_is_none_ends_no_other_stream(world, origin):
     def serve(wire):
         line = b"HTTP/1.1 099 Early" if b"/odd" in wire.read_head() else b"HTTP/1.1 200 OK"
         wire.send(line + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 
     odd = RawOrigin(serve)
-    world.tell(service("odd", port=odd.port))
+    others = (service("netshop", port=origin.port), service("reserve"))
+    world.tell(service("odd", port=odd.port), *others)
     try:
         with Peer(world.https, world.client_context(("h2",))) as peer:
             for stream_id, path, expected in ((1, b"/odd", 502), (3, b"/", 200)):
@@ -228,6 +229,7 @@ def test_a_status_that_is_none_ends_no_other_stream(world):
                 assert peer.answer(stream_id)[0] == expected
     finally:
         odd.close()
+        world.tell(*others)
 
 
 def test_what_cannot_be_said_in_http_1_never_reaches_a_service(peer, origin):
