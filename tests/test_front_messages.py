@@ -1,5 +1,6 @@
 """Requests and answers of every shape, over HTTP/1, on the way that plain local requests take."""
 
+import contextlib
 import re
 
 import pytest
@@ -221,6 +222,18 @@ def test_what_an_answer_says_early_survives_a_client_that_goes_on_sending(client
         except OSError:
             break
     assert status(client.answer()[0]) == 413
+
+
+def test_an_early_answer_is_not_lost_where_its_service_closes_on_a_client_that_sends(world, shop):
+    """Its reset fails our next write: what it had said before has to be read first. Thirty times, as it is a race."""
+    shop.serve = saying(b"HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\nno")
+    for _ in range(30):
+        with Client(world) as client:
+            client.ask(b"/", b"Content-Length: 10000000", method=b"PUT", body=b"x" * 100_000)
+            with contextlib.suppress(OSError):
+                for _ in range(20):
+                    client.send(b"x" * 10_000)
+            assert status(client.answer()[0]) == 413
 
 
 def test_a_client_that_wants_the_connection_closed_gets_it(client, shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy_addons.front.chunks import chunk, last_chunk
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 #: Bytes that may wait to be written before the other side is asked to read no more.
 _HIGH_WATER: Final = 256 * 1024
 
+#: Turns of the loop after which every socket has been asked at least once (`turns`).
+_POLLS: Final = 2
+
 #: Where a connection is, by what is awaited of its upstream. IN_HALF: a tunnel on which nothing is, any more.
 FREE, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_EOF, IN_TUNNEL, IN_HALF, OVER = range(8)
 
@@ -21,7 +25,7 @@ FREE, IN_HEAD, IN_BODY, IN_CHUNKS, UNTIL_EOF, IN_TUNNEL, IN_HALF, OVER = range(8
 class RequestSender(asyncio.Protocol):
     """Sends HTTP/1.1's requests, one at a time, in the framing that each of them needs."""
 
-    __slots__ = ("_asker", "_clock", "_request", "_state", "_transport", "asked", "quiet", "sent", "uses")
+    __slots__ = ("_asker", "_clock", "_late", "_request", "_state", "_transport", "asked", "quiet", "sent", "uses")
 
     def __init__(self, clock: Clock) -> None:
         #: How many requests it has had. Of the present one: whether no byte came back, and whether it is complete.
@@ -34,6 +38,8 @@ class RequestSender(asyncio.Protocol):
         self._asker: Asker | None = None
         self._request: Request | None = None
         self._state = FREE
+        #: Of the body, what waits until an answer that is there already was read.
+        self._late: list[tuple[bytes, bool]] = []
 
     def connection_made(self, transport: Any) -> None:
         """It stands."""
@@ -54,12 +60,41 @@ class RequestSender(asyncio.Protocol):
 
     def send(self, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
         """More of the request's body, or of what came after it changed the protocol."""
-        request = self._request
         if self._state >= IN_TUNNEL:
             self._send_raw(data, ended)
             return
         if self.sent:  # a page was asked for instead, and nobody reads the body
             return
+        if self._late or (self._state == IN_HEAD and self._speaks()):
+            # Who answers before it has read all, and closes, resets the connection: a write would fail then, and its
+            # answer be lost with it.
+            if not self._late:
+                asyncio.get_running_loop().call_soon(self._go_on, _POLLS)
+            self._late.append((data, ended))
+            return
+        self._send_body(data, ended)
+
+    def _speaks(self) -> bool:
+        """Whether there is something to read, or nothing to write to any more."""
+        if self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _go_on(self, polls: int) -> None:
+        """With what waits, once the loop has read what is there."""
+        if polls:
+            asyncio.get_running_loop().call_soon(self._go_on, polls - 1)
+            return
+        late, self._late = self._late, []
+        for data, ended in late:
+            if self._state >= IN_TUNNEL or self._request is None:
+                return
+            self._send_body(data, ended)
+
+    def _send_body(self, data: bytes, ended: bool) -> None:  # noqa: FBT001 - as in `Exchange.send`
+        request = self._request
         if request is not None and request.length == CHUNKED and not request.framed:
             data = chunk(data) + (last_chunk(request.trailers) if ended else b"")
         if data:
@@ -114,6 +149,7 @@ class RequestSender(asyncio.Protocol):
         if self._asker is not None:
             self._asker.exchange = None
         self._asker = self._request = None
+        self._late.clear()
         self._state = OVER
 
     @property
