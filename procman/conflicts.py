@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from procman import text_file
 from procman.mistake import Mistake, nearest
 from procman.service import Service
 
@@ -46,7 +47,7 @@ def _mistake(service: Service, key: str, problem: str, mend: str) -> Mistake:
     """At the line that sets `key`; a key that was left out has no place but the file."""
     pattern = re.compile(rf"#\s*{key}\s*=")
     try:
-        lines = service.file.read_text(encoding="utf-8").splitlines()
+        lines = text_file.read(service.file).splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     number = next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 0)

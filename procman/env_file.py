@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from procman import text_file
 from procman.mistake import Mistake, MistakesError, refuse, unreadable
 from procman.service import Service
 
@@ -18,6 +19,11 @@ from procman.service import Service
 DEFAULT = (".env", ".env.local")
 
 _QUOTED = 'A value with spaces at its end, quotes or several lines stands in quotes: NAME="…"'
+
+#: A program that reads a pipe by itself (some keepers of secrets make one) needs nobody to read it before.
+_UNREADABLE = (
+    "It must be a text file in UTF-8. Where only the program is to read it: env_file = [] in the service's file."
+)
 
 
 def parse(text: str, shown: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -101,7 +107,7 @@ def _read(service: Service, known: Mapping[str, str]) -> tuple[dict[str, str], l
     wrong: list[Mistake] = []
     for path in paths(service):
         try:
-            values |= parse(path.read_text(encoding="utf-8"), str(path), {**values, **known})
+            values |= parse(text_file.read(path), str(path), {**values, **known})
         except FileNotFoundError:
             if service.env_file is not None:
                 mend = f"Make it, or take it out of env_file in {service.file.parent.name}/{service.name}."
@@ -109,7 +115,7 @@ def _read(service: Service, known: Mapping[str, str]) -> tuple[dict[str, str], l
         except MistakesError as error:
             wrong += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
-            wrong.append(unreadable(str(path), error))
+            wrong.append(unreadable(str(path), error, _UNREADABLE))
     return values, wrong
 
 
@@ -118,7 +124,7 @@ def fingerprint(service: Service) -> str:
     digest, found = hashlib.sha256(), False
     for path in paths(service):
         try:
-            data = path.read_bytes()
+            data = text_file.read_bytes(path)
         except OSError:
             continue
         found = True

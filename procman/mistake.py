@@ -42,11 +42,13 @@ def refuse(mistakes: Sequence[Mistake]) -> StoresError:
     return StoresError("\n".join(map(str, mistakes)), "Mend this, then type: stores check", exit_code=2)
 
 
-def unreadable(file: str, error: OSError | UnicodeDecodeError) -> Mistake:
-    """A file of which not one line is known."""
-    if isinstance(error, OSError):
-        return Mistake(file, 0, "", f"cannot be read: {error.strerror}", f"Make it yours to read: chmod u+r {file}")
-    return Mistake(file, 0, "", f"cannot be read: {error}", "It must be a text file in UTF-8.")
+def unreadable(
+    file: str, error: OSError | UnicodeDecodeError, mend: str = "It must be a text file in UTF-8."
+) -> Mistake:
+    """A file of which not one line is known. `mend`: where it is not the permission that is missing."""
+    why = error.strerror if isinstance(error, OSError) else error
+    mend = f"Make it yours to read: chmod u+r {file}" if isinstance(error, PermissionError) else mend
+    return Mistake(file, 0, "", f"cannot be read: {why}", mend)
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -20,16 +20,21 @@ def watch(loop: asyncio.AbstractEventLoop, folders: Iterable[Path], changed: Cal
     number = libc.inotify_init1(_FLAGS)
     if number < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    for folder in folders:
-        if libc.inotify_add_watch(number, os.fsencode(folder), _MASK) < 0:
+    named = [os.fsencode(folder) for folder in folders]
+    for folder in named:
+        if libc.inotify_add_watch(number, folder, _MASK) < 0:
             os.close(number)
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), os.fsdecode(folder))
 
     def readable() -> None:
         try:
             os.read(number, 65536)  # which file it was does not matter: all are small, and read again
         except BlockingIOError:
             return
+        for (
+            folder
+        ) in named:  # one of them may be another folder by now (another branch was checked out); else: no effect
+            libc.inotify_add_watch(number, folder, _MASK)
         changed()
 
     def end() -> None:

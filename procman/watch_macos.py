@@ -24,7 +24,7 @@ def watch(loop: asyncio.AbstractEventLoop, folders: Iterable[Path], changed: Cal
     opened: dict[Path, int] = {}
 
     def look() -> None:
-        wanted = {*folders, *(file for folder in folders for file in folder.iterdir() if file.is_file())}
+        wanted = {*folders, *(file for folder in folders for file in _files(folder))}
         for path in set(opened) - wanted:
             os.close(opened.pop(path))
         for path in wanted - set(opened):
@@ -53,3 +53,10 @@ def watch(loop: asyncio.AbstractEventLoop, folders: Iterable[Path], changed: Cal
     look()
     loop.add_reader(queue.fileno(), readable)
     return end
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    try:
+        return [file for file in folder.iterdir() if file.is_file()]
+    except OSError:  # removed: it may be put back, which the folder above it tells
+        return ()

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from procman import authorizer_settings, conflicts, procfile, settings
+from procman import authorizer_settings, conflicts, procfile, settings, text_file
 from procman.errors import StoresError
 from procman.mistake import Mistake, MistakesError, nearest, refuse, unreadable
 from procman.service import Process, Service
@@ -142,14 +142,14 @@ def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None
     tables: list[Table] = []
     found = len(mistakes)
     for name in settings.FILES:
-        if not (root / name).is_file():
-            continue
         try:
-            table = Table.parse((root / name).read_text(encoding="utf-8"), name)
+            table = Table.parse(text_file.read(root / name), name)
             settings.read(table, root)
             mistakes += table.mistakes
             merged = settings.merge(merged, table.values)
             tables.insert(0, table)
+        except FileNotFoundError:
+            mistakes += _nowhere(root / name, name)
         except MistakesError as error:
             mistakes += error.mistakes
         except (OSError, UnicodeDecodeError) as error:
@@ -179,24 +179,35 @@ def _between_files(chosen: Settings, tables: Sequence[Table]) -> list[Mistake]:
 def _services(root: Path, chosen: Settings, previous: Workspace | None, mistakes: list[Mistake]) -> tuple[Service, ...]:
     before = {service.name: service for service in previous.services} if previous else {}
     services = []
-    for file in sorted((root / FOLDER).iterdir()):
-        if _EDITORS_OWN.fullmatch(file.name) or file.is_dir():
+    try:
+        files = sorted((root / FOLDER).iterdir())
+    except OSError as error:
+        mistakes.append(unreadable(FOLDER, error))
+        return previous.services if previous else ()
+    for file in files:
+        if _EDITORS_OWN.fullmatch(file.name):
             continue
         try:
-            text = file.read_text(encoding="utf-8")
+            text = text_file.read(file)
             services.append(
                 procfile.parse(text, file, root=root, repos=chosen.repos, remote_domain=chosen.remote.domain)
             )
-        except FileNotFoundError:
-            if file.is_symlink():  # and else it is gone since the folder was listed: an editor's temporary file
-                target = f"leads to {file.readlink()}, and there is nothing"
-                mistakes.append(Mistake(f"{FOLDER}/{file.name}", 0, "", target, "Lead it to a file, or remove it."))
-                services += [before[file.name]] if file.name in before else []
+        except IsADirectoryError:
+            continue
+        except FileNotFoundError:  # gone since the folder was listed: an editor's temporary file
+            mistakes += _nowhere(file, f"{FOLDER}/{file.name}")
+            services += [before[file.name]] if file.is_symlink() and file.name in before else []
         except MistakesError as error:
             mistakes += error.mistakes
             services += [before[file.name]] if file.name in before else []
         except (OSError, UnicodeDecodeError) as error:
-            shown = f"{FOLDER}/{file.name}"
-            mistakes.append(unreadable(shown, error))
+            mistakes.append(unreadable(f"{FOLDER}/{file.name}", error))
             services += [before[file.name]] if file.name in before else []
     return tuple(services)
+
+
+def _nowhere(path: Path, shown: str) -> list[Mistake]:
+    """A link to what is not there; a file that is not there is no mistake."""
+    if not path.is_symlink():
+        return []
+    return [Mistake(shown, 0, "", f"leads to {path.readlink()}, and there is nothing", "Lead it to a file, or remove it.")]

@@ -17,7 +17,7 @@ ROOMS = ("procman", "proxy_addons", "dns", "certs")
 GROUND = {
     "procman",
     *(f"procman.{name}" for name in ("errors", "mistake", "service", "procfile", "table", "settings", "workspace")),
-    *(f"procman.{name}" for name in ("conflicts", "service_settings", "rule")),
+    *(f"procman.{name}" for name in ("conflicts", "service_settings", "rule", "text_file")),
     *(f"procman.{name}" for name in ("routes", "paths", "state", "snapshot")),
     *(f"procman.{name}" for name in ("subscription", "event_settings")),
     *(
