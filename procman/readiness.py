@@ -16,6 +16,13 @@ SETTLED_AFTER = 0.2
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.25
 _HTTP_PATIENCE = 5.0
 
+# How much of an answer is read past its status, in bytes and seconds: some never end (a stream of events, a kept-alive
+# connection), and what they send is not kept.
+_BODY, _BODY_PATIENCE = 1024 * 1024, 1.0
+
+#: So much of a line is matched, in bytes: ``.*ready.*`` looks through a line as often as it has characters.
+LONGEST_LINE = 4096
+
 Ready = Callable[[Output], Awaitable[None]]
 
 
@@ -50,7 +57,7 @@ def log(pattern: str) -> Ready:
         seen = asyncio.get_running_loop().create_future()
 
         def look(lines: bytes) -> None:
-            if expression.search(lines) and not seen.done():
+            if expression.search(_cut(lines)) and not seen.done():
                 seen.set_result(None)
 
         output.listeners.add(look)
@@ -61,6 +68,12 @@ def log(pattern: str) -> Ready:
             output.listeners.discard(look)
 
     return ready
+
+
+def _cut(lines: bytes) -> bytes:
+    if len(lines) <= LONGEST_LINE:
+        return lines
+    return b"\n".join(line[:LONGEST_LINE] for line in lines.split(b"\n"))
 
 
 async def _until(probe: Callable[[], Awaitable[bool]]) -> None:
@@ -91,13 +104,22 @@ async def _answers(number: int, path: str, host: str) -> bool:
     if connection is None:
         return False
     reader, writer = connection
+    status = b""
     try:
         async with asyncio.timeout(_HTTP_PATIENCE):
             writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode())
             status = await reader.readline()
-            await reader.read()  # to the end, so that no service logs a client that went away
+        async with asyncio.timeout(_BODY_PATIENCE):
+            await _leave(reader)
     except (OSError, TimeoutError, ValueError):
-        return False
+        pass  # the status counts, if there is one
     finally:
         writer.close()
     return bool(re.match(rb"HTTP/1\.[01] [23]\d\d", status))
+
+
+async def _leave(reader: asyncio.StreamReader) -> None:
+    """At the end of the answer, so that no service logs a client that went away; earlier, where that is far."""
+    left = _BODY
+    while left > 0 and (data := await reader.read(left)):
+        left -= len(data)

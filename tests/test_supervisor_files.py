@@ -1,4 +1,4 @@
-"""What stands in the workspace's folder: pipes, devices, giants and loops stop nobody, and the folder may go and come."""
+"""What stands in the workspace's folder: pipes, devices, giants, loops stop nobody; the folder may go and come."""
 
 from __future__ import annotations
 
