@@ -141,9 +141,9 @@ def _span(table: Table, key: str, default: str) -> float:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = rule.url(value)
     fits = not value or (
-        parts.scheme in {"http", "https"} and parts.hostname and not parts.fragment and not parts.username
+        parts and parts.scheme in {"http", "https"} and parts.hostname and not parts.fragment and not parts.username
     )
     return "" if fits else f'"{value}" is not a URL like http://127.0.0.1:9000/auth'
 

@@ -51,6 +51,9 @@ def parse(text: str, shown: str, known: Mapping[str, str]) -> dict[str, str]:
             if value is None:
                 mend = f"For an empty value write: {binding.key}="
                 mistakes.append(Mistake(shown, line, _hidden(original), f"{binding.key} has no value", mend))
+            elif "=" in binding.key:
+                mend = "The name ends before the first =: NAME=value"
+                mistakes.append(Mistake(shown, line, "", "a name of a variable with = in it", mend))
             elif "\0" in value or "\0" in binding.key:
                 mistakes.append(Mistake(shown, line, "", "a NUL, which no variable can hold", "Take it out."))
             else:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from procman import rule
 from procman.table import Table
@@ -54,9 +54,9 @@ def read(table: Table, root: Path) -> EventSettings:
     port = table.take("port", int, 0, rule.port())
     settings = EventSettings(
         port=port or None,
-        max_age=table.take("max_age_days", float, 7.0, _positive) * _DAY,
-        max_bytes=table.take("max_size_mb", int, 1024, _positive) * _MEGABYTE,
-        backlog=table.take("backlog", int, 1_000_000, _positive),
+        max_age=table.take("max_age_days", float, 7.0, _amount(36500)) * _DAY,
+        max_bytes=table.take("max_size_mb", int, 1024, _amount(10**9)) * _MEGABYTE,
+        backlog=table.take("backlog", int, 1_000_000, _amount(10**12)),
         remote=table.take("remote", str, "", _origin).rstrip("/"),
         forward=table.texts("forward", ()),
         receive=table.take("receive", bool, True),
@@ -70,7 +70,9 @@ def read(table: Table, root: Path) -> EventSettings:
 
 def shown(url: str) -> str:
     """An engine's URL without user and password."""
-    parts = urlsplit(url)
+    parts = rule.url(url)
+    if parts is None:  # what cannot be read may hold a password anywhere
+        return url.partition(":")[0] + ":…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
@@ -84,37 +86,36 @@ def _engine(table: Table, root: Path) -> str:
     value = table.take("engine", str, "")
     if not value:
         return ""
-    parts = urlsplit(value)
-    if parts.scheme == "sqlite":
+    scheme = value.partition(":")[0].lower()
+    if scheme == "sqlite":
         path = value.removeprefix("sqlite:///")
-        if path and path != value:
+        if path and path != value and not rule.path(root)(path):
             return f"sqlite:///{(root / path).resolve()}"
         table.wrong(
             "engine", f'"{value}" names no file', 'A file of the workspace: engine = "sqlite:///events.sqlite3"'
         )
-    elif parts.scheme not in SERVERS:
+    elif scheme not in SERVERS:
         table.wrong("engine", f'"{shown(value)}" is no engine that is known', f"One of: {_EXAMPLES}")
     elif not _names_a_stream(value):
         table.wrong("engine", f'"{shown(value)}" is not a server and perhaps a stream', f"For example: {_EXAMPLES}")
-    elif find_spec(SERVERS[parts.scheme]) is None:
-        mend = install(parts.scheme)
-        table.wrong("engine", f"{shown(value)} needs {SERVERS[parts.scheme]}, which is not installed", mend)
+    elif find_spec(SERVERS[scheme]) is None:
+        mend = install(scheme)
+        table.wrong("engine", f"{shown(value)} needs {SERVERS[scheme]}, which is not installed", mend)
     return value
 
 
 def _names_a_stream(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        return bool(parts.hostname and _STREAM.fullmatch(parts.path)) and (parts.port or 1) > 0 and not parts.query
-    except ValueError:
-        return False
+    parts = rule.url(url)
+    return bool(parts and parts.hostname and _STREAM.fullmatch(parts.path) and not parts.query)
 
 
-def _positive(value: float) -> str:
-    return "" if value > 0 else f"{value:g} is not enough to keep anything"
+def _amount(most: int) -> Callable[[float], str]:
+    """More than nothing, and no more than the databases can count."""
+    words = "is not enough to keep anything"
+    return lambda value: "" if 0 < value <= most else f"{value:g} {words}" if value <= 0 else f"{most} is the most"
 
 
 def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    fits = not value or (parts.scheme in {"http", "https"} and parts.hostname and not parts.path.strip("/"))
+    parts = rule.url(value)
+    fits = not value or (parts and parts.scheme in {"http", "https"} and parts.hostname and not parts.path.strip("/"))
     return "" if fits else f'"{value}" is not an origin like https://events.remote.example.com'

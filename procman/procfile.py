@@ -96,6 +96,8 @@ def _processes(lines: list[str], block: range, shown: str, mistakes: list[Mistak
         match = _LINE.fullmatch(line.rstrip())
         if match is None:
             mistakes.append(Mistake(shown, index + 1, line.strip(), "not a Procfile line", _mend(line)))
+        elif "\0" in line:
+            mistakes.append(Mistake(shown, index + 1, "", "a NUL, which no command can hold", "Take it out."))
         elif match["name"] in found:
             first = found[match["name"]].line
             problem = f'"{match["name"]}" stands twice (first on line {first})'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from procman import api_route, rule, span, subscription
 from procman.service import RESERVED_NAMES, Process, Ready, Service
@@ -27,7 +26,7 @@ def read(
 
     `root`: where a relative `dir` starts. `repos`: where repositories stand by default. `remote_domain`: "" for none.
     """
-    directory = table.take("dir", str, "")
+    directory = table.take("dir", str, "", rule.path(root))
     return Service(
         name=name,
         file=file,
@@ -45,7 +44,7 @@ def read(
         stop_signal=table.take("stop_signal", str, "SIGTERM", _signal),
         restart=table.take("restart", str, "on-failure", rule.one_of(*RESTART_POLICIES)),
         env=_env(table.table("env")),
-        env_file=_env_file(table),
+        env_file=_env_file(table, root),
         setup=table.take("setup", str, "make setup"),
         terminal=table.take("terminal", bool, False),
         dir_set=bool(directory),
@@ -77,7 +76,7 @@ def _remote(table: Table, name: str, remote_domain: str) -> str | None:
     value = table.any("remote", default)
     if value is False or value == "":
         return None
-    parts = urlsplit(value) if isinstance(value, str) else None
+    parts = rule.url(value) if isinstance(value, str) else None
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/"):
         example = default or f"https://{name}.remote.example.com"
         table.wrong("remote", "remote must be an origin, or false", f'For example: remote = "{example}"')
@@ -91,8 +90,8 @@ def _ready(table: Table) -> Ready:
         return Ready(path=value)
     if isinstance(value, dict) and set(value) == {"log"} and isinstance(value["log"], str):
         try:
-            re.compile(value["log"])
-        except re.error as error:
+            re.compile(value["log"].encode())  # what is matched are bytes, which know neither \u2713 nor (?u)
+        except (re.error, ValueError, OverflowError, RecursionError) as error:
             table.wrong("ready", f"not a regular expression: {error}", 'For example: ready = { log = "Listening on" }')
         return Ready(log=value["log"])
     if value != {}:
@@ -125,15 +124,20 @@ def _rewrite_body(table: Table) -> tuple[str, ...]:
 def _env(table: Table) -> dict[str, str]:
     values = {key: table.any(key) for key in table.keys()}
     for key, value in values.items():
-        if not isinstance(value, str):
+        if not key or set("=\0") & set(key):
+            table.wrong(key, f'"{key}" cannot be the name of a variable', 'For example: LOG_LEVEL = "debug"')
+        elif isinstance(value, str) and "\0" in value:
+            table.wrong(key, f"{key} has a NUL, which no variable can hold", "Take it out.")
+        elif not isinstance(value, str):
             table.wrong(
                 key, f"{key} must be text: the environment knows nothing else", f'Write it as: {key} = "{value}"'
             )
     return {key: str(value) for key, value in values.items()}
 
 
-def _env_file(table: Table) -> tuple[str, ...] | None:
+def _env_file(table: Table, root: Path) -> tuple[str, ...] | None:
     value = table.any("env_file")
-    if value is None or isinstance(value, str):
-        return (value,) if value else None
-    return table.texts("env_file", ())
+    names = (value,) if isinstance(value, str) else table.texts("env_file", ())
+    for problem in filter(None, map(rule.path(root), names)):
+        table.wrong("env_file", problem, 'For example: env_file = [".env", ".env.local"]')
+    return None if value is None or value == "" else names

@@ -47,6 +47,9 @@ class ConnectTo:
         match = _CONNECT_TO.fullmatch(text)
         if match is None:
             raise ValueError(f'"{text}" is not HOST1:PORT1:HOST2:PORT2')
+        for port in filter(None, (match["port"], match["to_port"])):
+            if len(port) > len(str(rule.LAST_PORT)) or not 0 < int(port) <= rule.LAST_PORT:
+                raise ValueError(f'"{text}" has a port that there is not: {port[:20]}')
         return cls(match["host"].lower(), match["port"], match["to_host"].strip("[]"), match["to_port"])
 
     def __str__(self) -> str:
@@ -153,7 +156,7 @@ def read(table: Table, root: Path) -> Settings:
     remote, groups = table.table("remote"), table.table("groups")
     settings = Settings(
         domain=table.take("domain", str, "local.example.com", _domain),
-        repos=_path(root, table.take("repos", str, "..")),
+        repos=_path(root, table.take("repos", str, "..", rule.path(root))),
         http=_port(gateway, "http"),
         https=_port(gateway, "https"),
         redirect_to_https=gateway.take("redirect_to_https", bool, False),
@@ -164,7 +167,7 @@ def read(table: Table, root: Path) -> Settings:
         remote=Remote(
             domain=remote.take("domain", str, "remote.example.com", _remote_domain),
             connect_to=_connect_to(remote),
-            ca=_path(root, ca) if (ca := remote.take("ca", str, "")) else None,
+            ca=_path(root, ca) if (ca := remote.take("ca", str, "", rule.path(root))) else None,
             headers=_headers(remote.table("headers")),
             proxy=remote.take("proxy", str, "", _proxy_url),
             forbid=remote.texts("forbid", PRODUCTION),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -13,6 +14,11 @@ Value = TypeVar("Value")
 
 _WORDS = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)|\(at end of document\)")
+_LONG_NUMBER = re.compile(r"[0-9_]{4300}")
+#: Tables and lists within one another. All that goes through them does so by calling itself, here and elsewhere.
+_DEEPEST = 32
+#: What a float holds, and more than any of ours means.
+_LARGEST = 10**300
 
 
 class Table:
@@ -35,7 +41,9 @@ class Table:
         """From TOML text. Raises `MistakesError` where it is not TOML."""
         lines = text.splitlines()
         try:
-            return cls(tomllib.loads(text), file, lines, offset=offset)
+            values = tomllib.loads(text)
+            if _depth(values) <= _DEEPEST:
+                return cls(values, file, lines, offset=offset)
         except tomllib.TOMLDecodeError as error:
             place = _PLACE.search(str(error))
             line, column = (int(place[1]), int(place[2])) if place and place[1] else (max(1, len(lines)), 0)
@@ -43,6 +51,14 @@ class Table:
             problem = f"not valid TOML: {_PLACE.sub('', str(error)).strip()}"
             mistake = Mistake(file, line + offset, shown, problem, 'Write it as: key = "value"', column)
             raise MistakesError(mistake) from error
+        except RecursionError:
+            pass
+        except ValueError as error:  # of int(), for a number of more than 4300 digits
+            number = next((number for number, line in enumerate(lines, 1) if _LONG_NUMBER.search(line)), 0)
+            problem = "a number that is too long for anything"
+            raise MistakesError(Mistake(file, number + offset, "", problem, "Write a shorter one.")) from error
+        number = max(range(len(lines)), key=lambda index: sum(map(lines[index].count, "[{.")), default=0) + 1
+        raise MistakesError(Mistake(file, number + offset, "", "too many values within values", "Take some out."))
 
     def _text(self, line: int) -> str:
         return self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
@@ -78,8 +94,9 @@ class Table:
         """The value of `key`, or `default`. `rule` returns what is wrong with a value, or an empty string."""
         value = self.any(key, default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            value = float(value) if abs(value) < _LARGEST else None
+        endless = isinstance(value, float) and not math.isfinite(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)) or endless:
             self.wrong(key, f"{key} must be {_WORDS.get(kind, kind.__name__)}", _example(key, default, rule))
             return default
         problem = rule(value) if rule and key in self.values else ""
@@ -135,3 +152,17 @@ def _show(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_show, value)) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _depth(values: dict[str, Any]) -> int:
+    """How many tables and lists stand within one another; no further than it matters."""
+    depth, level = 0, [values] if values else []
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [inner for outer in level for inner in _inside(outer)]
+    return depth
+
+
+def _inside(value: Any) -> list[Any]:
+    held = value.values() if isinstance(value, dict) else value
+    return [inner for inner in held if isinstance(inner, dict | list)]

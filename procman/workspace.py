@@ -210,4 +210,6 @@ def _nowhere(path: Path, shown: str) -> list[Mistake]:
     """A link to what is not there; a file that is not there is no mistake."""
     if not path.is_symlink():
         return []
-    return [Mistake(shown, 0, "", f"leads to {path.readlink()}, and there is nothing", "Lead it to a file, or remove it.")]
+    return [
+        Mistake(shown, 0, "", f"leads to {path.readlink()}, and there is nothing", "Lead it to a file, or remove it.")
+    ]
