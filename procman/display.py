@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import select
 import stat
 import time
@@ -13,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from honcho.colour import get_colours
+
+from procman.control_sequences import tame
 
 #: What waits to be shown before the processes are paused, in bytes.
 FULL = 1024 * 1024
@@ -22,15 +23,6 @@ PATIENCE = 1.0
 
 # PIPE_BUF on Linux: a pipe or terminal that is ready for writing takes as much without blocking (pipe(7))
 _PIECE = 4096
-
-# What would wipe or move other processes' lines: every CSI sequence but colours, OSC and its like, charsets, resets
-_NOT_COLOUR = re.compile(
-    rb"\x1b(?:\[[0-?]*[ -/]*[@-ln-~]|[\]PX^_][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|[()*+][0-9A-Za-z]|[78=>cDEHMNOZ])"
-)
-_COLOURED = re.compile(rb"([^\n]*\x1b\[[^\n]*)\n")
-# NUL; a question that some terminals answer as if it were typed (ENQ); the other character set (SO, SI)
-_CONTROL = b"\x00\x05\x0e\x0f"
-_OVERWRITTEN = re.compile(rb"[^\n]*\r(?!\n)(?=[^\n])")
 
 
 class Display:
@@ -61,12 +53,12 @@ class Display:
             self._skipped += lines.count(b"\n")
             return
         prefix = self._prefix(name, mark)
-        body = _tame(lines)
+        body = tame(lines)
         self._put(prefix + body[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
 
     def note(self, name: str, text: str) -> None:
         """Shows what the supervisor itself has to say of a process."""
-        self.show(name, text.encode() + b"\n", b"*")
+        self.show(name, text.encode("utf-8", "backslashreplace") + b"\n", b"*")
 
     def _prefix(self, name: str, mark: bytes) -> bytes:
         parts = self._prefixes.get(name)
@@ -140,13 +132,3 @@ class Display:
         while self._waiting and not self.closed and time.monotonic() < deadline:
             select.select([], [self._number], [], 0.05)
             self.writable()
-
-
-def _tame(lines: bytes) -> bytes:
-    """Lines that keep to their place: the last state of a progress bar, colours, but nothing that clears or moves."""
-    if b"\r" in lines:
-        lines = _OVERWRITTEN.sub(b"", lines).replace(b"\r\n", b"\n").replace(b"\r", b"")
-    if b"\x1b" in lines:
-        lines = _NOT_COLOUR.sub(b"", lines)
-        lines = _COLOURED.sub(b"\\1\x1b[0m\n", lines)
-    return lines.translate(None, _CONTROL)

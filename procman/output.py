@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from procman.control_sequences import plain
 from procman.log import StoredLog
 from procman.terminal import Terminal
 
@@ -65,8 +66,8 @@ class Output:
         return self.log.end(max(self.begun, self.log.position - REMEMBERED))
 
     def last_lines(self, number: int) -> list[str]:
-        """The last lines that this life has written."""
-        return self.written()[-number * 1024 :].decode("utf-8", "replace").replace("\r", "").splitlines()[-number:]
+        """The last lines that this life has written, as plain text: what tells of them is no terminal of its own."""
+        return plain(self.written()[-number * 1024 :]).decode("utf-8", "replace").splitlines()[-number:]
 
     def open(self) -> int:
         """A descriptor for a child to write to; the caller closes it once the child has it. Starts reading."""
@@ -187,7 +188,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line of this tool's own among the process's lines, in its log and on whoever's screen shows it."""
-        self._hear(b"%bstores: %b\n" % (b"\n" if self._partial else b"", text.encode()))
+        self._hear(b"%bstores: %b\n" % (b"\n" if self._partial else b"", text.encode("utf-8", "backslashreplace")))
 
     def pause(self) -> None:
         """Stops reading: whoever shows the output is behind. The process waits when the FIFO is full."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from honcho.colour import get_colours
 
+from procman.control_sequences import tame
 from procman.state import State
 
 STATE_COLOUR = {State.READY: "32", State.EXTERNAL: "32", State.FAILED: "31", State.BACKOFF: "31", State.STOPPED: "2"}
@@ -47,7 +48,10 @@ def told(told: dict[str, Any]) -> None:
 
 
 def line(line: dict[str, Any], *, as_json: bool, width: int = 0) -> None:
-    """One line of a process: ``HH:MM:SS name | text``, its bytes as they were. Names take `width`."""
+    """One line of a process: ``HH:MM:SS name | text``, its bytes as they were; on a terminal, tamed.
+
+    Names take `width`.
+    """
     if as_json:
         sys.stdout.write(json.dumps(line) + "\n")
     else:
@@ -55,7 +59,9 @@ def line(line: dict[str, Any], *, as_json: bool, width: int = 0) -> None:
         if name not in _colours:
             _colours[name] = next(_palette)
         prefix = f"{time.strftime('%H:%M:%S', time.localtime(line['at']))} {name:<{width}} |"
-        text = f"{paint(prefix, '0;' + _colours[name])} {line['text']}\n"
+        text = line["text"].encode("utf-8", "surrogateescape")
+        if sys.stdout.isatty():  # as in the foreground: it shows others' lines, too, and answers no questions of theirs
+            text = tame(text + b"\n")[:-1]
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(b"%b %b\n" % (paint(prefix, "0;" + _colours[name]).encode(), text))
     sys.stdout.flush()
