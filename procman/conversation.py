@@ -24,7 +24,10 @@ class Conversation:
         line = await reader.readline()
         if not line.endswith(b"\n"):
             return None
-        request = json.loads(line)
+        try:
+            request = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("a request has no lists within lists without end") from error
         if not isinstance(request, dict) or not isinstance(request.get("targets") or [], list):
             raise ValueError("a request is a JSON object, its targets are a list")  # noqa: TRY004 (the value is wrong)
         return cls(request, reader, writer)

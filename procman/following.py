@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 
 from procman.conversation import Conversation
 
-#: Lines that wait for a slow reader before some are left out.
-WAITING_LINES = 20_000
+#: What waits for a slow reader before some is left out: lines, and their bytes.
+WAITING_LINES, WAITING_BYTES = 20_000, 8 * 1024 * 1024
 
 Hearers = set[Callable[[str, bytes], None]]
 
@@ -21,7 +21,8 @@ class Following:
     def __init__(self, hearers: Hearers, names: Collection[str]) -> None:
         self._hearers = hearers
         self._names = frozenset(names)
-        self._waiting: deque[tuple[float, str, bytes]] = deque(maxlen=WAITING_LINES)
+        self._waiting: deque[tuple[float, str, bytes]] = deque()
+        self._size = 0
         self._arrived = asyncio.Event()
         self._missed = 0
         hearers.add(self._hear)
@@ -30,9 +31,17 @@ class Following:
         if name in self._names:
             now = time.time()
             for text in lines[:-1].split(b"\n"):
-                self._missed += len(self._waiting) == WAITING_LINES
                 self._waiting.append((now, name, text))
+                self._size += len(text)
+                while len(self._waiting) > WAITING_LINES or self._size > WAITING_BYTES:
+                    self._next()
+                    self._missed += 1
             self._arrived.set()
+
+    def _next(self) -> tuple[float, str, bytes]:
+        first = self._waiting.popleft()
+        self._size -= len(first[2])
+        return first
 
     async def tell(self, conversation: Conversation) -> None:
         """Sends each line; how many were missed, too. Ends with the other end of the connection (``OSError``)."""
@@ -40,7 +49,7 @@ class Following:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                at, name, text = self._waiting.popleft()
+                at, name, text = self._next()
                 await conversation.tell(line={"at": at, "name": name, "text": as_text(text)})
             if self._missed:
                 missed, self._missed = self._missed, 0

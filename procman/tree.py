@@ -95,14 +95,8 @@ def _tag_of(pid: int, start: int) -> str:
             _tags.clear()
         marker = f"{TAG}=".encode()
         environ = proc.environ(pid)
-        tag = next(
-            (
-                part[len(marker) :].decode("utf-8", "replace")
-                for part in environ.split(b"\0")
-                if part.startswith(marker)
-            ),
-            "",
-        )
+        found = next((part for part in environ.split(b"\0") if part.startswith(marker)), marker)
+        tag = found[len(marker) :].decode("utf-8", "replace")  # a stranger's may be any bytes
         if environ:  # it is empty for a moment while a program replaces itself (execve)
             _tags[pid, start] = tag
     return tag

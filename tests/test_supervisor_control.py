@@ -43,6 +43,7 @@ def test_only_its_owner_may_open_the_socket(supervising: Supervising) -> None:
         b"not json\n",
         b'{"verb": "start", "targets": 5}\n',
         b"x" * 2_000_000,
+        b"[" * 900_000 + b"\n",
     ],
 )
 def test_who_asks_badly_is_let_go_and_the_others_are_answered(supervising: Supervising, said: bytes) -> None:
@@ -62,6 +63,13 @@ def test_who_asks_badly_is_let_go_and_the_others_are_answered(supervising: Super
     silent.close()
     assert "fault" not in run.text
     assert "Traceback" not in run.text
+
+
+def test_advice_of_any_characters_is_kept(supervising: Supervising) -> None:
+    one_service(supervising)
+    supervising.ask("start", "shop")
+    assert supervising.ask("advise", "shop", advice="half a pair: \ud800") is True
+    assert "half a pair" in supervising.ok("logs", "shop")
 
 
 def test_an_unknown_verb_and_an_unknown_name_are_said(supervising: Supervising) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -88,3 +89,16 @@ def test_a_supervisor_that_was_typed_in_a_shell_of_a_service_does_not_end_itself
     supervising.supervise(env={"STORES_RUN": tag} if hint != "stores run" else {})
     wait_until(lambda: not alive(pid), "what belongs to no file any more is ended")
     assert supervising.status()["pid"] == supervising.supervisor
+
+
+def test_a_strangers_tag_may_be_any_bytes(supervising: Supervising) -> None:
+    environ = {os.fsencode(name): os.fsencode(value) for name, value in os.environ.items()}
+    supervising.service("shop", "web: echo ready; exec sleep 1000\n", ready={"log": "ready"})
+    with subprocess.Popen(["sleep", "1000"], env={**environ, b"STORES_RUN": b"\xff/\xfe/x/y"}) as stranger:
+        try:
+            supervising.supervise()
+            assert supervising.ask("start", "shop")[0]["state"] == "ready"
+            assert supervising.ask("stop", "shop")[0]["state"] == "stopped"
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
