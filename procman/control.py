@@ -16,9 +16,18 @@ from pathlib import Path
 
 from procman.conversation import Conversation
 from procman.errors import StoresError
+from procman.paths import Paths
 from procman.verbs import Verbs
+from procman.watch import watch
 
 _REQUEST_LIMIT = 1024 * 1024
+
+#: Seconds until the next try where the socket's folder cannot be made again yet (a logout takes it, a login brings it).
+_TRY_AGAIN = 5.0
+
+
+def _nothing() -> None:
+    """Nothing is watched."""
 
 
 class Control:
@@ -28,14 +37,54 @@ class Control:
         self._verbs = verbs
         self._note = note
         self._conversations: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server
+        self._unwatch: Callable[[], None] = _nothing
+        self._again: asyncio.Task[None] | None = None
 
-    async def serve(self, path: Path) -> asyncio.Server:
-        """Listens at `path`, which only its owner may open. A socket left by a killed supervisor is replaced."""
+    async def serve(self, paths: Paths) -> None:
+        """Listens where only its owner may, and anew where the socket is removed: by a logout, or who tidies up."""
+        self._server = await self._listen(paths.socket)
+        with contextlib.suppress(OSError):  # no inotify instance left: then it is not noticed
+            loop = asyncio.get_running_loop()
+            self._unwatch = watch(loop, [paths.socket.parent], lambda: self._look_after(paths))
+
+    def stop_listening(self) -> None:
+        """Takes no more requests; those that came are answered."""
+        self._unwatch()
+        if self._again:
+            self._again.cancel()
+        self._server.close()
+
+    def _look_after(self, paths: Paths) -> None:
+        if self._again is None and not paths.socket.exists():
+            self._again = asyncio.get_running_loop().create_task(self._serve_again(paths))
+
+    async def _serve_again(self, paths: Paths) -> None:
+        self._unwatch()
+        self._unwatch = _nothing
+        while True:
+            try:
+                paths.make()
+                before = self._server
+                await self.serve(paths)
+            except (OSError, StoresError):
+                await asyncio.sleep(_TRY_AGAIN)
+            else:
+                break
+        before.close()
+        self._note("stores", f"{paths.socket} was removed, and is there again")
+        self._again = None
+
+    async def _listen(self, path: Path) -> asyncio.Server:
+        """A socket left by a killed supervisor is replaced."""
         path.unlink(missing_ok=True)  # noqa: ASYNC240 (one call, while the program starts)
         listening = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o177)
         try:
             listening.bind(str(path))
+        except OSError:
+            listening.close()
+            raise
         finally:
             os.umask(mask)
         return await asyncio.start_unix_server(self._connected, sock=listening, limit=_REQUEST_LIMIT)

@@ -164,10 +164,10 @@ class House:
     async def listen_for_commands(self) -> None:
         """From here on, other terminals can ask; and from here on, there is something to end."""
         control = Control(Verbs(self.supervisor, self.paths.logs), self.note)
-        server = await control.serve(self.paths.socket)
+        await control.serve(self.paths)
         self.stack.callback(self.paths.socket.unlink, missing_ok=True)
         self.stack.push_async_callback(control.close)
-        self.stack.callback(server.close)
+        self.stack.callback(control.stop_listening)
         self.stack.push_async_callback(self.supervisor.end)
 
     async def go_on_where_the_last_one_stopped(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import stat
 import threading
 
 import pytest
 from supervising import Supervising
+from workbench import wait_until
 
 from procman.errors import StoresError
 
@@ -175,3 +177,25 @@ def test_it_finds_the_supervisor_that_was_started_with_another_runtime_folder(su
     second = supervising.begin_supervisor("shop")
     assert second.wait() == 1
     assert f"PID {pid}" in second.text
+
+
+@pytest.mark.parametrize("what", ["the socket", "its folder", "the folder above"])
+def test_a_supervisor_whose_socket_was_removed_is_reached_again(supervising: Supervising, what: str) -> None:
+    one_service(supervising)
+    pid = supervising.ask("start", "shop")[0]["pid"]
+    follower = supervising.call("watch")
+    if what == "the socket":
+        supervising.paths.socket.unlink()
+    else:
+        shutil.rmtree(supervising.paths.runtime if what == "its folder" else supervising.paths.runtime.parent)
+    run = supervising.commands[-1]
+    run.wait_for("was removed, and is there again")
+    assert supervising.pids() == {"shop.web": pid}
+    assert stat.S_IMODE(supervising.paths.socket.stat().st_mode) == 0o600
+    assert "snapshot" in next(iter(follower))  # who was connected before still is
+    supervising.paths.socket.unlink()  # and another time
+    wait_until(lambda: run.read() and run.text.count("is there again") == 2, "it listens again")
+    assert supervising.ask("restart", "shop")[0]["state"] == "ready"
+    supervising.ask("down")
+    assert run.wait() == 0
+    assert not supervising.paths.socket.exists()
