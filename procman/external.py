@@ -31,7 +31,7 @@ class Externals:
     """Looks who answers for processes that do not run here."""
 
     def __init__(self) -> None:
-        self._watches: dict[str, Callable[[], None]] = {}
+        self._watches: dict[str, tuple[Supervised, Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def probe(self, processes: Iterable[Supervised]) -> None:
@@ -46,21 +46,32 @@ class Externals:
                     held.append(process)
                 elif process.state is State.EXTERNAL:
                     self._gone(process)
-        new = [process for process in held if process.name not in self._watches]
+        new = [process for process in held if not self._is_watched(process)]
         if new:
             holders = await asyncio.to_thread(find, {process.plan.port for process in new if process.plan.port})
             for process in new:
                 if process.state in _LOOKED_AT:  # it may have been started meanwhile
                     self._found(process, holders.get(process.plan.port or 0, Holder(0, 0, ours=False)))
 
+    def _is_watched(self, process: Supervised) -> bool:
+        """Not where another of its name was: its file was removed, and put back."""
+        watched = self._watches.get(process.name)
+        return watched is not None and watched[0] is process
+
+    def _forget(self, process: Supervised) -> None:
+        watched = self._watches.pop(process.name, None)
+        if watched:
+            watched[1]()
+
     def _found(self, process: Supervised, holder: Holder) -> None:
         if holder.ours:
             return
         process.run_outside(holder.pid)
+        self._forget(process)
         if holder.pid:
             loop = asyncio.get_running_loop()
-            watch = proc.on_exit(loop, holder.pid, holder.start, lambda: self._exited(process))
-            self._watches[process.name] = watch
+            forget = proc.on_exit(loop, holder.pid, holder.start, lambda: self._exited(process))
+            self._watches[process.name] = process, forget
 
     def _exited(self, process: Supervised) -> None:
         """The holder is gone; its port may be a child's, or its successor's, by now."""
@@ -70,9 +81,7 @@ class Externals:
         task.add_done_callback(self._tasks.discard)
 
     def _gone(self, process: Supervised) -> None:
-        watch = self._watches.pop(process.name, None)
-        if watch:
-            watch()
+        self._forget(process)
         process.run_outside(None)
 
 

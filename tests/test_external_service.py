@@ -181,3 +181,20 @@ def test_a_service_that_runs_here_stays_what_it_is(site: Site, by_hand: ByHand) 
     site.ok("stop", "netshop")
     assert service(site, "netshop")["state"] == "stopped"
     assert Path(site.root / "listen.py").exists()
+
+
+def test_it_is_seen_again_after_its_file_was_removed_and_put_back(site: Site, by_hand: ByHand) -> None:
+    file = site.service("shop", "web: sleep 1000\n")
+    site.service("reserve", "web: echo up; exec sleep 600\n", ready={"log": "up"})
+    site.ok("up", "-d", "reserve")
+    process = by_hand.start(port_of(site, "shop"))
+    assert service(site, "shop")["state"] == "external"
+    text = file.read_text()
+    file.unlink()
+    wait_until(lambda: len(site.status()["services"]) == 1, "it is registered no longer")
+    file.write_text(text)
+    wait_until(lambda: len(site.status()["services"]) == 2, "it is registered again")
+    assert service(site, "shop")["state"] == "external"
+    process.kill()
+    process.wait()
+    wait_until(lambda: service(site, "shop")["state"] == "stopped", "its end is seen, too")
