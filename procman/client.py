@@ -73,6 +73,10 @@ TAKE_OVER = "stores up -d gateway takes it over, stores down then ends it"
 
 
 def _nothing(paths: Paths) -> StoresError:
+    pid = holder(paths)
+    if pid is not None:
+        hint = f"It may be just starting: try again. Otherwise see {paths.supervisor_log}"
+        return StoresError(f"The supervisor, PID {pid}, does not answer", hint)
     if paths.socket.exists():
         return StoresError(f"{KILLED} ({paths.root})", TAKE_OVER, exit_code=3)
     hint = "Start it: stores run NAME…, or in the background: stores up -d"

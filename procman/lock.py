@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import time
 
 from procman import client
@@ -31,6 +32,12 @@ def take(paths: Paths) -> int:
             pid = client.holder(paths) or "?"
             raise StoresError(f"A supervisor runs here already: PID {pid}", "See it: stores status") from None
     paths.socket.unlink(missing_ok=True)  # of one that was killed: nobody shall take it for this one's
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n{paths.socket}\n".encode(), 0)
+    said = f"{os.getpid()}\n{paths.socket}\n".encode()
+    try:
+        os.pwrite(lock, said, 0)  # over what stands there, and cut after it: so a full disk has room for it
+        os.ftruncate(lock, len(said))
+    except OSError as error:
+        os.close(lock)
+        room = f"Make room there: df {shlex.quote(str(paths.state))}"
+        raise StoresError(f"Cannot write {paths.lock}: {error.strerror}", room) from error
     return lock

@@ -15,6 +15,8 @@ import pytest
 from supervising import Supervising, alive, environ_of
 from workbench import Site, wait_until
 
+from procman import lock
+
 SLEEPER = "web: sleep 1000\n"
 AT_ONCE = {"ready": {"log": "ready"}}
 
@@ -264,3 +266,24 @@ def test_killed_at_any_moment_of_a_start_it_leaves_nothing_that_the_next_one_doe
     )
     supervising.ask("down")
     wait_until(lambda: supervising.ours() == [], "nothing is left")
+
+
+def test_a_full_disk_refuses_a_start_with_its_advice(supervising: Supervising) -> None:
+    supervising.service("shop", "web: true\n")
+    supervising.paths.make()
+    supervising.paths.lock.symlink_to("/dev/full")  # the system's own full disk: full(4)
+    done = supervising.stores("run", "shop")
+    assert done.returncode == 1
+    assert f"Cannot write {supervising.paths.lock}: No space left on device" in done.stderr
+    assert f"df {supervising.paths.state}" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_command_that_cannot_reach_what_runs_does_not_say_that_nothing_runs(supervising: Supervising) -> None:
+    supervising.paths.make()
+    held = lock.take(supervising.paths)  # and nobody listens
+    error = supervising.refused("restart", "shop")
+    assert error.message == f"The supervisor, PID {os.getpid()}, does not answer"
+    assert "supervisor.log" in error.hint
+    os.close(held)
+    assert supervising.refused("restart", "shop").exit_code == 3

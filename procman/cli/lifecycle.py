@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +22,9 @@ from procman.errors import StoresError
 
 #: How long a supervisor in the background may take to answer, in seconds.
 _PATIENCE = 60.0
+
+#: Bytes. A disk with less is full: the rest is in pieces, or kept for root.
+_LEAST_ROOM = 64 * 1024
 
 
 def run(targets: Targets = None) -> None:
@@ -115,6 +120,9 @@ def _why_it_ended(place: Place, began: int) -> StoresError:
         told = json.loads(lines[-1])
         return StoresError(told["message"], told["hint"], exit_code=told["exit"])
     except (IndexError, ValueError, TypeError, KeyError):
+        if shutil.disk_usage(place.paths.state).free < _LEAST_ROOM:  # then it could not write down why
+            room = f"Make room there: df {shlex.quote(str(place.paths.state))}"
+            return StoresError(f"The supervisor ended at once: there is no room in {place.paths.state}", room)
         return StoresError("The supervisor ended at once", f"See {place.paths.supervisor_log}")
 
 
