@@ -112,6 +112,26 @@ async def serving(world):
         await server.wait_closed()
 
 
+class Watched(Channel):
+    """`ends`: done when its connections have gone, each of which grpclib only asks to go."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.ends = []
+
+    def _protocol_factory(self):
+        protocol = super()._protocol_factory()
+        gone, end = protocol.connection_lost, asyncio.get_running_loop().create_future()
+
+        def connection_lost(error):
+            gone(error)
+            end.set_result(None)
+
+        protocol.connection_lost = connection_lost
+        self.ends.append(end)
+        return protocol
+
+
 @asynccontextmanager
 async def channel(world):
     """A client that finds the workspace's hosts here."""
@@ -124,11 +144,12 @@ async def channel(world):
     loop.getaddrinfo = here
     context = ssl.create_default_context(cafile=str(world.authority.ca_file))
     context.set_alpn_protocols(["h2"])
-    client = Channel(HOST, world.https, ssl=context, codec=Raw(), config=Configuration())
+    client = Watched(HOST, world.https, ssl=context, codec=Raw(), config=Configuration())
     try:
         yield client
     finally:
         client.close()
+        await asyncio.gather(*client.ends)  # over TLS an end is agreed on, which takes its time
         loop.getaddrinfo = asks
 
 
