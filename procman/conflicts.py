@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from procman import text_file
 from procman.mistake import Mistake, nearest
 from procman.service import Service
 
 
-def between(services: Sequence[Service], groups: Mapping[str, Sequence[str]]) -> list[Mistake]:
-    """What no file can know alone: hosts and ports claimed twice, needs and groups that do not exist, cycles."""
+def between(
+    services: Sequence[Service], groups: Mapping[str, Sequence[str]], absent: Collection[str] = ()
+) -> list[Mistake]:
+    """What no file can know alone: hosts and ports claimed twice, needs and groups that do not exist, cycles.
+
+    `absent` are services whose own files are wrong, which is said already: they may be named.
+    """
     mistakes: list[Mistake] = []
     by_name = {service.name: service for service in services}
     mistakes += _claimed_twice(services, "hosts", lambda service: service.hosts)
@@ -19,7 +24,7 @@ def between(services: Sequence[Service], groups: Mapping[str, Sequence[str]]) ->
     mistakes += _claimed_twice(services, "port", lambda service: (service.port,) if service.port else ())
     for service in services:
         for need in service.needs:
-            if need not in by_name:
+            if need not in by_name and need not in absent:
                 mistakes.append(
                     _mistake(service, "needs", f'needs "{need}", which is no service', nearest(need, [*by_name]))
                 )
@@ -30,7 +35,7 @@ def between(services: Sequence[Service], groups: Mapping[str, Sequence[str]]) ->
             )
     for group, names in groups.items():
         for name in names:
-            if name not in by_name:
+            if name not in by_name and name not in absent:
                 problem = f'group "{group}" has "{name}", which is no service'
                 mistakes.append(Mistake("stores.toml", 0, "", problem, nearest(name, [*by_name])))
         if group in by_name:

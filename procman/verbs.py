@@ -104,21 +104,30 @@ class Verbs:
     async def _start(self, conversation: Conversation) -> Any:
         needs = not conversation.request.get("no_needs")
         urgent = bool(conversation.request.get("urgent"))
+        await self._warn(conversation)
         about = self._supervisor.concerned(conversation.targets, needs=needs)
         work = self._supervisor.start(conversation.targets, needs=needs, urgent=urgent)
         return await self._progress.tell(conversation, work, about)
 
+    async def _warn(self, conversation: Conversation) -> None:
+        """What is wrong in files now keeps nobody from anything: the last good state is in force."""
+        for mistake in self._supervisor.fixtures.mistakes:
+            await conversation.tell(warning=mistake)
+
     async def _stop(self, conversation: Conversation) -> Any:
+        await self._warn(conversation)
         about = self._supervisor.concerned(conversation.targets)
         return await self._progress.tell(conversation, self._supervisor.stop(conversation.targets), about)
 
     async def _restart(self, conversation: Conversation) -> Any:
+        await self._warn(conversation)
         about = self._supervisor.concerned(conversation.targets)
         return await self._progress.tell(conversation, self._supervisor.restart(conversation.targets), about)
 
     async def _run(self, conversation: Conversation) -> Any:
         """A second ``stores run``: starts, shows, and stops what it started when its terminal says so."""
         supervisor = self._supervisor
+        await self._warn(conversation)
         ran = {process.name for process in supervisor.running()}
         chosen = supervisor.roster.select(conversation.targets)
         following = Following(supervisor.hearers, [process.name for process in chosen])

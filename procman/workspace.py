@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ class Workspace:
     root: Path
     settings: Settings
     services: tuple[Service, ...]
+    #: Of files that are wrong and never were right: whoever asks for such a service is told why there is none.
+    unread: tuple[Mistake, ...] = ()
 
     def service(self, name: str) -> Service:
-        """The service of that name. Raises `StoresError` (exit code 4) with the nearest name."""
+        """The service of that name. Raises `StoresError`: its file's mistakes, or (exit code 4) the nearest name."""
         for service in self.services:
             if service.name == name:
                 return service
+        if wrong := [mistake for mistake in self.unread if mistake.file == f"{FOLDER}/{name}"]:
+            raise refuse(wrong)
         names = [service.name for service in self.services]
         raise StoresError(
             f'No service is called "{name}". {nearest(name, names)}',
@@ -112,10 +117,14 @@ def _named(service: Service, pattern: str) -> list[Process]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a folder says now: `workspace` where it is usable, and every mistake in it."""
+    """What a folder says now: `workspace` where it is usable, and every mistake in it.
+
+    `settled`: the settings are what the files say, and no default or former state of them.
+    """
 
     workspace: Workspace
     mistakes: tuple[Mistake, ...]
+    settled: bool = True
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Workspace:
@@ -130,11 +139,18 @@ def read(root: Path, environ: Mapping[str, str], previous: Workspace | None = No
     """Reads the folder. Where a file is wrong, what `previous` had from it stays in force."""
     mistakes: list[Mistake] = []
     chosen = _settings(root, environ, previous, mistakes)
+    settled = not mistakes
     services = _services(root, chosen, previous, mistakes)
-    unclear = conflicts.between(services, chosen.groups)
+    found = {f"{FOLDER}/{service.name}" for service in services}
+    unread = tuple(
+        mistake for mistake in mistakes if mistake.file.startswith(f"{FOLDER}/") and mistake.file not in found
+    )
+    # what runs must not come to need a service of which nothing is known; whoever only reads is told of its file alone
+    absent = set() if previous else {Path(mistake.file).name for mistake in unread}
+    unclear = conflicts.between(services, chosen.groups, absent)
     if unclear and previous is not None:
-        return Reading(previous, (*mistakes, *unclear))
-    return Reading(Workspace(root, chosen, services), (*mistakes, *unclear))
+        return Reading(dataclasses.replace(previous, unread=unread), (*mistakes, *unclear), settled)
+    return Reading(Workspace(root, chosen, services, unread), (*mistakes, *unclear), settled)
 
 
 def _settings(root: Path, environ: Mapping[str, str], previous: Workspace | None, mistakes: list[Mistake]) -> Settings:

@@ -19,6 +19,7 @@ from procman.cli.help import option
 from procman.cli.place import Place, here
 from procman.client import Call
 from procman.errors import StoresError
+from procman.workspace import load
 
 #: How long a supervisor in the background may take to answer, in seconds.
 _PATIENCE = 60.0
@@ -49,8 +50,13 @@ def run(targets: Targets = None) -> None:
 
 
 def _check(place: Place, targets: Sequence[str]) -> None:
-    """What is wrong with files or names is said here, before anything starts."""
-    workspace = place.workspace()
+    """What is wrong with files or names is said here, before anything starts.
+
+    A supervisor that runs says it itself: for it the last good state of each file stays in force.
+    """
+    if client.holder(place.paths) is not None:
+        return
+    workspace = load(place.root, place.environ)
     workspace.select([target.partition(".")[0] for target in targets if target != "gateway"])
 
 
@@ -201,6 +207,8 @@ def _ask(place: Place, verb: str, targets: Sequence[str], *, as_json: bool, **pa
                 render.result(told["ok"], as_json=as_json)
                 for process in told["ok"] if silent else ():  # it was so already: whoever asked is told that
                     render.told({"state": {**process, "problem": ""}})
+            elif "warning" in told:
+                render.told(told)
             elif not as_json:
                 render.told(told)
                 silent = False

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from procman.cli import render
+from procman.mistake import Mistake, refuse
 from procman.paths import Paths, find_workspace
-from procman.workspace import Workspace, load
+from procman.workspace import Workspace, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,23 @@ class Place:
     environ: Mapping[str, str]
 
     def workspace(self) -> Workspace:
-        """The workspace as its files have it now. Raises `StoresError` with every mistake in them."""
-        return load(self.root, self.environ)
+        """The workspace as its files have it now, for a command that is about some of it.
+
+        A mistake in a service's file is said, and keeps nobody from the other services. Raises `StoresError` where the
+        settings are wrong: they are everybody's.
+        """
+        reading = read(self.root, self.environ)
+        if not reading.settled:
+            raise refuse(reading.mistakes)
+        for mistake in reading.mistakes:
+            if mistake not in _said:
+                _said.append(mistake)
+                render.warning(str(mistake))
+        return reading.workspace
 
 
 _chosen: dict[str, Path] = {}
+_said: list[Mistake] = []
 
 
 def choose(folder: Path | None) -> None:
@@ -47,7 +61,8 @@ def names(incomplete: str) -> list[str]:
     from procman.errors import StoresError  # noqa: PLC0415 (completion is quick or it is no use)
 
     try:
-        workspace = here().workspace()
+        place = here()
+        workspace = read(place.root, place.environ).workspace
     except (StoresError, OSError):
         return []
     known = [*(service.name for service in workspace.services), *workspace.settings.groups]

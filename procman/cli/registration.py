@@ -154,8 +154,9 @@ def _register(name: str, facts: Mapping[str, Any], processes: Sequence[str]) -> 
         service = procfile.parse(text, file, root=place.root, repos=place.root, remote_domain="")
     except MistakesError as error:
         raise refuse(error.mistakes) from error
+    before = read(place.root, place.environ).mistakes  # what is wrong already is not this file's fault
     file.write_text(text, encoding="utf-8")
-    mistakes = read(place.root, place.environ).mistakes
+    mistakes = [one for one in read(place.root, place.environ).mistakes if one not in before]
     if mistakes:
         file.unlink()
         raise refuse(mistakes)

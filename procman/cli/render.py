@@ -34,6 +34,11 @@ def result(value: Any, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def warning(text: str) -> None:
+    """What is wrong, and does not keep the command from its work."""
+    sys.stderr.write(f"stores: warning: {text}\n")
+
+
 def told(told: dict[str, Any]) -> None:
     """One line of a supervisor's answer, for people. Progress goes to stderr, output of services to stdout."""
     if "line" in told:
@@ -43,6 +48,8 @@ def told(told: dict[str, Any]) -> None:
         problem = f": {state['problem']}" if state["problem"] else ""
         colour = STATE_COLOUR.get(State(state["state"]), "33")
         sys.stderr.write(f"{state['name']} {paint(state['state'], colour, stream=sys.stderr)}{problem}\n")
+    elif "warning" in told:
+        warning(told["warning"])
     elif "missed" in told:
         sys.stderr.write(f"({told['missed']} lines came too fast to be shown here; all of them: stores logs)\n")
 

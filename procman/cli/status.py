@@ -81,8 +81,9 @@ def open_(
             return
         _show(asking.link())
         return
-    place.workspace().service(name)
     service = snapshot(place).service(name)
+    if service is None:
+        place.workspace().service(name)  # says what is wrong with the name
     if service is None or not service.urls:
         raise StoresError(f"Nothing runs, so {name} has no URL", f"Start it: stores run {name}", exit_code=3)
     _show(_reachable(service.urls))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
 from procman import broker_health, client, overview
 from procman.cli.place import Place
 from procman.cost import Meter
@@ -24,20 +27,33 @@ class View:
         # a mistake in a file hides nothing of what runs: the snapshot tells of it
         running = client.holder(place.paths) is not None
         self.workspace = read(place.root, place.environ).workspace if running else place.workspace()
-        chosen = self.workspace.processes(targets) if targets else []
-        self._names = {service.name for service, _ in chosen}
-        self._all = not targets
+        self._targets = targets
         self._meter = Meter()
 
     def of(self, now: Snapshot, before: Overview | None = None) -> Overview:
         """The whole picture of a snapshot. With `before` nothing is measured anew."""
-        chosen = tuple(service for service in now.services if self._all or service.name in self._names)
+        chosen = tuple(self._chosen(now)) if self._targets else now.services
         if before:
             return Overview(now, chosen, before.costs, before.setups, before.due, before.events)
         costs = self._meter.measure(now.mains())
         paths = self.place.paths
         setups, due = overview.setups(self.workspace, paths), overview.due(self.workspace, paths, now)
-        return Overview(now, chosen, costs, setups, due, broker_health.look(now) if self._all else None)
+        return Overview(now, chosen, costs, setups, due, None if self._targets else broker_health.look(now))
+
+    def _chosen(self, now: Snapshot) -> Iterator[ServiceStatus]:
+        """What the targets mean among what the supervisor knows. Raises `StoresError` for one that means nothing."""
+        meant: set[str] = set()
+        for target in self._targets:
+            pattern, _, process = target.partition(".")
+            group = now.groups.get(pattern, ())
+            found = {
+                service.name
+                for service in now.services
+                if (service.name in group or fnmatchcase(service.name, pattern))
+                and any(fnmatchcase(one.name, process or "*") for one in service.processes)
+            }
+            meant |= found or {service.name for service, _ in self.workspace.processes([target])}
+        return (service for service in now.services if service.name in meant)
 
 
 def snapshot(place: Place) -> Snapshot:
