@@ -76,6 +76,10 @@ class Life:
         """The main process."""
         return self.entry.pid or None
 
+    def listening(self) -> set[int]:
+        """The TCP ports on which it, or anything that came of it, accepts connections now."""
+        return proc.listening(self._tree.members())
+
     def _exited(self, code: int | None = None) -> None:
         if not self.ended.done():
             self.ended.set_result(code)

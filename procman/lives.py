@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Iterable
 
-from procman import backoff
+from procman import backoff, readiness
 from procman.asked import Asked
 from procman.errors import StoresError
 from procman.floor import Floor
@@ -192,18 +192,28 @@ class Lives:
     async def _become_ready(self, life: Life) -> None:
         standing = self._standing
         if not life.entry.ready:
+            looking = self._floor.loop.create_task(self._look_elsewhere(life))
             try:
                 await self._readiness()
             except Exception as error:  # noqa: BLE001 (the process runs all the same: that is what has to be said)
                 self._floor.queue.leave(standing.name)
                 standing.trouble(f"whether it is ready cannot be found out: {error!r}")
                 return
-        standing.problem = ""
+            finally:
+                looking.cancel()
+        standing.problem = standing.advice = ""
         self._floor.queue.leave(standing.name)
         self._floor.ledger.became_ready(standing.name)
         standing.to(State.READY)
         if life.adopted:
             standing.since = life.entry.since
+
+    async def _look_elsewhere(self, life: Life) -> None:
+        """Says it once where it listens on another port than the one that is waited for; that does not end the wait."""
+        if self.plan.port and self.plan.port_awaited:
+            self._standing.advice = await readiness.elsewhere(self.plan.name, self.plan.port, life.listening)
+            self._output.say(self._standing.advice)
+            self._floor.bell.ring()
 
     async def _readiness(self) -> None:
         try:

@@ -15,9 +15,9 @@ class Plan:
     """How the process `name` (``netshop.web``) is run.
 
     `launch` says what to start, asked anew each time; it raises `StoresError` where nothing can be started, and why.
-    `ready` returns once the process answers. Times in seconds. `terminal`: it is
-    started on one. `restart`: always, on-failure, never. `define` tells
-    whether a running process is still the one that its files describe, as they are when it is asked.
+    `ready` returns once the process answers; `port_awaited`: on its port. Times in seconds. `terminal`: it is started
+    on one. `restart`: always, on-failure, never. `define` tells whether a running process is still the one that its
+    files describe, as they are when it is asked.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Plan:
     grace: float = 5.0
     stop_signal: int = signal.SIGTERM
     port: int | None = None
+    port_awaited: bool = False
     terminal: bool = False
 
     @property

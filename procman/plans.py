@@ -76,6 +76,7 @@ def plan(service: Service, process: Process, workspace: Workspace, circumstances
         grace=service.grace,
         stop_signal=signal.Signals[service.stop_signal],
         port=port,
+        port_awaited=process is service.primary and not service.ready.log,
         terminal=service.terminal,
     )
 

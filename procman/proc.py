@@ -14,6 +14,7 @@ boot_id = system.boot_id
 environ = system.environ
 everyone = system.everyone
 free_memory = system.free_memory
+listening = system.listening
 look = system.look
 on_exit = system.on_exit
 open_descriptors = system.open_descriptors

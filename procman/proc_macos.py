@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import psutil
 
@@ -98,6 +99,16 @@ def adopt_orphans() -> None:
 def free_memory() -> int:
     """Bytes that new processes can have without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def listening(pids: Iterable[int]) -> set[int]:
+    """The TCP ports on which these processes listen."""
+    found: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            connections = psutil.Process(pid).net_connections("tcp")
+            found.update(one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN and one.laddr)
+    return found
 
 
 def open_descriptors() -> list[int]:

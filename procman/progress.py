@@ -30,12 +30,18 @@ class Progress:
         task = asyncio.create_task(work)
         self._works.add(task)
         task.add_done_callback(self._works.discard)
+        advised = {process.name: process.advice for process in self._roster.processes.values()}
         states = {process.name: process.state for process in self._roster.processes.values()}
         while True:
             ring = self._bell.next()  # taken before one looks
             done = task.done()
             for process in list(self._roster.processes.values()):
-                if (not about or process.name in about) and states.get(process.name) is not process.state:
+                if about and process.name not in about:
+                    continue
+                if process.advice and advised.get(process.name) != process.advice:
+                    await conversation.tell(warning=f"{process.name} {process.advice}")
+                advised[process.name] = process.advice
+                if states.get(process.name) is not process.state:
                     states[process.name] = process.state
                     told = {"name": process.name, "state": process.state, "problem": process.problem}
                     await conversation.tell(state=told)

@@ -15,6 +15,8 @@ SETTLED_AFTER = 0.2
 # The pauses between two looks, in seconds: a fast service is seen at once, a slow one costs little.
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.25
 _HTTP_PATIENCE = 5.0
+# The same for where it listens instead: a look at all its processes costs 10 ms.
+_FIRST_LOOK, _LAST_LOOK = 0.5, 8.0
 
 # How much of an answer is read past its status, in bytes and seconds: some never end (a stream of events, a kept-alive
 # connection), and what they send is not kept.
@@ -47,6 +49,20 @@ def http(number: int, path: str, host: str) -> Ready:
         await _until(lambda: _answers(number, path, host))
 
     return ready
+
+
+async def elsewhere(name: str, number: int, listening: Callable[[], set[int]]) -> str:
+    """Where the process listens instead of on its port, and the mend; returns once that was the same at two looks.
+
+    It may still come: what opens a debugger's port, or a reloader's, opens its own later.
+    """
+    pause, found, before = _FIRST_LOOK, set[int](), set[int]()
+    while not found or found != before or number in found:
+        await asyncio.sleep(pause)
+        pause, before, found = min(pause * 2, _LAST_LOOK), found, listening()
+    others = ", ".join(map(str, sorted(found)))
+    said = f"listens on {others} so far, and requests go to {number} ($PORT): let it listen there"
+    return said if len(found) > 1 else f"{said}, or write port = {others} in Procfile.d/{name.partition('.')[0]}"
 
 
 def log(pattern: str) -> Ready:

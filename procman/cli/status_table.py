@@ -85,7 +85,7 @@ def _remarks(overview: Overview, service: ServiceStatus) -> Iterator[str]:
             why = "its file, its .env or [events] port has changed"
             yield f"{name}: restart due, because {why} (stores restart {name})"
     elsewhere = overview.elsewhere(service)
-    if elsewhere:
+    if elsewhere and not service.advice.startswith("listens on"):
         ports = ", ".join(map(str, elsewhere))
         yield f"{service.name}: listens on {ports}, and requests go to {service.port} ($PORT)"
 
