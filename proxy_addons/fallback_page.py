@@ -71,7 +71,7 @@ class FallbackPage:
         if decision.relative == API_GATEWAY and form is Form.TEXT:
             form = Form.PROBLEM  # what calls an API reads JSON, whatever it says
         language = words(language_of(flow.request.headers.get("accept-language", ""), LANGUAGES))
-        look = Look(await self._log(decision) if form is not Form.TEXT else (), findings or Findings())
+        look = Look(await self._log(decision), findings or Findings())
         head = flow.request.method == "HEAD"
         path = flow.metadata.get(ASKED_PATH, flow.request.path)
         request = ("GET" if head else flow.request.method, path)  # one page for both, RFC 9110, 9.3.2

@@ -1,8 +1,10 @@
-"""Writes a diagnosis out: HTML for people, a problem document for programs (RFC 9457), three lines for a terminal."""
+"""Writes a diagnosis out: HTML for people, a problem document for programs (RFC 9457), plain text for a terminal."""
 
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 from proxy_addons.acceptance import Form
@@ -13,6 +15,8 @@ from proxy_addons.site import Site
 from proxy_addons.words import Words
 
 _TEMPLATE: Final = PageTemplate("fallback.html", "fallback.css")
+#: Columns of prose on a terminal, and how much of a service's output and of other services stands there.
+_WIDTH, _LOG_LINES, _LINKS = 76, 5, 10
 
 
 def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
@@ -25,7 +29,7 @@ def write(diagnosis: Diagnosis, form: Form, words: Words) -> bytes:
     elif form is Form.PROBLEM:
         text = json.dumps(problem_document(diagnosis), ensure_ascii=False, indent=2) + "\n"
     else:
-        text = three_lines(diagnosis)
+        text = plain_text(diagnosis, words)
     # A header or a log line may hold bytes that were no UTF-8.
     return text.encode("utf-8", "replace")
 
@@ -54,6 +58,10 @@ def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
         "state": diagnosis.state or None,
         "hint": diagnosis.commands[0].line if diagnosis.commands else None,
     }
+    if diagnosis.commands:
+        document["commands"] = [one._asdict() for one in diagnosis.commands]
+    if diagnosis.service and diagnosis.facts:
+        document["facts"] = [{"label": fact.label, "value": fact.value} for fact in diagnosis.facts]
     if diagnosis.reference:
         document["reference"] = diagnosis.reference
     if diagnosis.links:
@@ -67,17 +75,31 @@ def problem_document(diagnosis: Diagnosis) -> dict[str, object]:
     return document
 
 
-def three_lines(diagnosis: Diagnosis) -> str:
-    """What is wrong, why, what to type; fit for a terminal, so no control character gets through."""
-    why = "; ".join(f"{fact.label}: {fact.value}" for fact in diagnosis.facts[:2]) if diagnosis.service else ""
-    if diagnosis.links:
-        why = ", ".join(link.name for link in diagnosis.links[:10])
-    lines = (
-        f"{diagnosis.status} {diagnosis.title}",
-        f"{diagnosis.text} {f'({why})' if why else ''}".strip(),
-        "; ".join(f"{command.line}  # {command.does}" for command in diagnosis.commands),
-    )
-    return "".join(f"{_printable(line)}\n" for line in lines if line)
+def plain_text(diagnosis: Diagnosis, words: Words) -> str:
+    """What is wrong, why, and what to type, each command on a line of its own so that it can be pasted into any shell.
+
+    Fit for a terminal: prose ends at `_WIDTH`, and no control character gets through. What a service, a file or a
+    command says is never broken.
+    """
+    labels = words.labels
+    log = [line for line in diagnosis.log if line.strip()][-_LOG_LINES:]
+    blocks = [
+        [f"{diagnosis.status} {diagnosis.title}", *_wrapped(diagnosis.text)],
+        [f"{fact.label}: {fact.value}" for fact in diagnosis.facts] if diagnosis.service else [],
+        _under(labels["nearest" if diagnosis.nearest else "all"], [link.url for link in diagnosis.links[:_LINKS]]),
+        _under(labels["mistakes"], [line for mistake in diagnosis.mistakes for line in mistake.splitlines()]),
+        _under(labels["log"], log),
+        _under(labels["todo"], [line for one in diagnosis.commands for line in (one.line, f"    {one.does}")]),
+    ]
+    return "\n".join("".join(f"{_printable(line)}\n" for line in block) for block in blocks if block)
+
+
+def _under(label: str, lines: Sequence[str]) -> list[str]:
+    return [f"{label}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def one_line(diagnosis: Diagnosis) -> str:

@@ -89,14 +89,17 @@ def test_a_program_gets_a_problem_document(world):
     assert document["detail"]
 
 
-def test_curl_gets_three_lines(world):
+def test_curl_gets_plain_text_with_each_command_alone_on_its_line(world):
     world.tell(register())
     answer = world.get("register.localhost", headers={"Accept": "*/*"})
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     lines = answer.text.splitlines()
-    assert len(lines) == 3
-    assert lines[0] == "503 register is not running"
-    assert lines[2].startswith("stores start register")
+    assert lines[:2] == [
+        "503 register is not running",
+        "It is registered, and nobody has started it here.",
+    ]
+    assert "State: stopped" in lines
+    assert lines[-3:] == ["What to type:", "  stores start register", "      start it"]
 
 
 @pytest.mark.parametrize(

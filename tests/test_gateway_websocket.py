@@ -57,7 +57,7 @@ def test_a_remote_is_reached_by_its_own_name_and_origin(world):
     world.tell(remote=world.first.remote)
 
 
-def test_a_programs_handshake_that_cannot_be_served_gets_the_status_and_three_lines(world):
+def test_a_programs_handshake_that_cannot_be_served_gets_the_status_and_plain_text(world):
     world.tell(service("chat", state=State.STOPPED, remote=None))
     with world.socket("http") as plain, pytest.raises(websockets.InvalidStatus) as refused:
         connect(f"ws://chat.localhost:{world.http}/", sock=plain)

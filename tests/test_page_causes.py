@@ -127,6 +127,20 @@ def test_one_that_waits_for_another_names_it(system: WholeSystem) -> None:
     assert "for begun to be ready" in system.get("waiting", headers=HTML).text
 
 
+def test_on_a_terminal_a_crash_shows_its_last_lines_and_programs_are_told_the_same(system: WholeSystem) -> None:
+    document = system.get_until("crashed", "crashed").json
+    text = system.get("crashed", headers={"Accept": "*/*"}).text
+    last = "".join(f"  step {number}\n" for number in range(76, 80))
+    assert f"\nLast lines of its output:\n{last}  No database at localhost <script>alert(1)</script>\n\n" in text
+    assert "\x1b" not in text
+    for fact in document["facts"]:
+        assert fact["label"] in text
+    for command in document["commands"]:
+        assert f"\n  {command['line']}\n      {command['does']}\n" in text
+    assert document["hint"] == document["commands"][0]["line"]
+    assert document["log"][-1].startswith("No database")
+
+
 def test_crashed_says_the_exit_code_in_words_and_shows_its_last_fifty_lines_in_colour(system: WholeSystem) -> None:
     page = system.get_until("crashed", "crashed")
     assert page.status == 502
