@@ -1,5 +1,6 @@
 // Every word of the page, in English and in Japanese. What stands in braces is filled in.
-// The states are called as on the fallback page (proxy_addons/pages/words.toml).
+// The states are called as on the fallback page (proxy_addons/pages/words.toml), at whose head
+// the terms and the spacing of the Japanese stand.
 
 const WORDS = {
   skip: ["To the content", "本文へ移動"],
