@@ -22,6 +22,7 @@ def examine(scene: Scene) -> Iterator[Finding]:
         doctor_trust.programs,
         doctor_trust.stores,
         doctor_port.gateway,
+        doctor_port.plain,
         doctor_place.supervisor,
         doctor_place.services,
         doctor_remote.remotes,

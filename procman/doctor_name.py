@@ -12,11 +12,10 @@ from pathlib import Path
 
 from dns import system_resolved
 from procman import ports, system
-from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_finding import SETUP, Finding, broken, not_set_up, note, ok
 from procman.doctor_scene import PATIENCE, Scene
 from procman.errors import StoresError
 
-_SETUP = "stores setup --system"
 _TYPE_A = 1
 
 #: How interfaces of VPNs are called: OpenVPN, WireGuard, PPP, Tailscale, ZeroTier, Cisco, Palo Alto, NordLynx; macOS.
@@ -51,14 +50,14 @@ def names(scene: Scene) -> Iterator[Finding]:
         found = _addresses(host)
         if found and all(address in {"127.0.0.1", "::1"} for address in found):
             yield ok("name", f"{host} is {', '.join(found)}")
-        elif found:
-            yield broken("name", f"{host} is {', '.join(found)}, which is not this machine. {_who(scene)}", _SETUP)
+            continue
+        said = f"{host} is {', '.join(found)}, which is not this machine" if found else f"{host} is not known here"
+        deeper = host != scene.host and not found
+        if not scene.was_told("names"):
+            yield not_set_up("name", f"{said}. Meanwhile: {scene.plain_url}")
         else:
-            deeper = host != scene.host
-            yield (note if deeper else broken)(
-                "name", f"{host} is not known to the system. {_who(scene, deeper=deeper)}", _SETUP
-            )
-            return
+            yield (note if deeper else broken)("name", f"{said}. {_who(scene, deeper=deeper)}", SETUP)
+        return
 
 
 def browsers(scene: Scene) -> Iterator[Finding]:
@@ -99,9 +98,7 @@ def _who(scene: Scene, *, deeper: bool = False) -> str:
         applied = system.record().get(f"names {scene.domain}")
     except StoresError as error:
         return error.message
-    if applied is None:
-        return f"The system was never told (meanwhile: {scene.plain_url})"
-    if deeper and any(file.path == "/etc/hosts" for file in applied.part.files):
+    if deeper and applied and any(file.path == "/etc/hosts" for file in applied.part.files):
         return "It has it from /etc/hosts, which knows no deeper names"
     vpn = [name for _, name in socket.if_nameindex() if _VPN.fullmatch(name)]
     servers = ", ".join(system_resolved.nameservers()) or "none"

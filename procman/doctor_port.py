@@ -68,6 +68,27 @@ def gateway(scene: Scene) -> Iterator[Finding]:
         yield ok("gateway", f"PID {state.pid} answers for {scene.host}")
 
 
+def plain(scene: Scene) -> Iterator[Finding]:
+    """The address that needs neither DNS nor certificates nor root."""
+    if scene.snapshot is None or scene.snapshot.gateway.state is not State.READY:
+        return  # which is told already
+    port = scene.snapshot.gateway.http
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/", headers={"Host": f"stores.localhost:{port}"})
+        answer = connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        yield broken("gateway", f"no answer at {scene.plain_url}: {error}", "stores restart gateway")
+        return
+    finally:
+        connection.close()
+    if answer.headers.get(_ROUTE) is None:
+        holder = ports_of.holder(port)
+        yield broken("gateway", f"what answers on port {port} is not our gateway: {holder}", "stores restart gateway")
+    else:
+        yield ok("gateway", f"{scene.plain_url} answers: it needs nothing set up")
+
+
 def _route(host: str, port: int, ca: Path) -> str | None:
     context = ssl.create_default_context(cafile=ca)
     with (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from procman.errors import StoresError
 from procman.paths import Paths
 from procman.snapshot import Snapshot
 from procman.workspace import Workspace
@@ -48,3 +49,12 @@ class Scene:
         """What works without DNS and trust."""
         port = self.snapshot.gateway.http if self.snapshot else 8080
         return f"http://NAME.localhost{'' if port == 80 else f':{port}'}/"  # noqa: PLR2004 (HTTP's own port)
+
+    def was_told(self, part: str) -> bool:
+        """Whether this machine's system was set up for it: ``names``, ``trust``. True where nobody can know that."""
+        from procman import system  # noqa: PLC0415 (the verb's module imports this one, and need not pay for it)
+
+        try:
+            return f"{part} {self.domain}" in system.record()
+        except StoresError:
+            return True

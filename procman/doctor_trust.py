@@ -14,7 +14,7 @@ from certs.trust import UserTrust
 from certs.trust_store import Root
 from procman import system
 from procman.change import Put
-from procman.doctor_finding import Finding, broken, note, ok
+from procman.doctor_finding import SETUP, Finding, broken, not_set_up, note, ok
 from procman.doctor_scene import PATIENCE, Scene
 from procman.errors import StoresError
 
@@ -66,6 +66,8 @@ def programs(scene: Scene) -> Iterator[Finding]:
         "python3": ["python3", "-c", _PYTHON, scene.host, str(port)],
         "node": ["node", "-e", _NODE, scene.host, str(port)],
     }
+    told = scene.was_told("trust")
+    strangers = []
     for program, command in commands.items():
         path = shutil.which(program, path=scene.environ.get("PATH"))
         if path is None:
@@ -73,6 +75,8 @@ def programs(scene: Scene) -> Iterator[Finding]:
         problem = _problem([path, *command[1:]], scene)
         if not problem:
             yield ok("trust", f"{program} trusts {scene.host}")
+        elif not told:
+            strangers.append(program)
         elif program == "node":
             yield note(
                 "trust",
@@ -81,6 +85,9 @@ def programs(scene: Scene) -> Iterator[Finding]:
             )
         else:
             yield broken("trust", f"{program} does not trust {scene.host}: {problem}", "stores trust")
+    if strangers:
+        given = "services do, for they are given the CA"
+        yield not_set_up("trust", f"{', '.join(strangers)} in this shell: no trust in {scene.host} ({given})")
 
 
 def stores(scene: Scene) -> Iterator[Finding]:
@@ -99,7 +106,11 @@ def stores(scene: Scene) -> Iterator[Finding]:
     if applied and not any(isinstance(one, Put) and root.name in one.path for one in applied.part.files):
         yield broken("trust", "the system trusts an older local CA, not the one in use", "stores trust")
     for store in missing:
-        yield note("trust", f"{store.title} does not trust {scene.domain}: {store.place}", "stores trust")
+        yield note(
+            "trust",
+            f"{store.title} does not trust {scene.domain}: {store.place}",
+            "stores trust" if scene.was_told("trust") else SETUP,
+        )
 
 
 def _ends(folder: CaFolder) -> datetime:

@@ -66,6 +66,24 @@ def test_a_running_system_that_the_machine_was_not_told_of(site: Site) -> None:
     site.ok("down")
 
 
+def test_what_was_never_set_up_is_not_broken(site: Site) -> None:
+    site.service("netshop", "web: python3 -m http.server $PORT --bind 127.0.0.1\n", remote=False)
+    site.ok("up", "-d")
+    port = site.status()["gateway"]["http"]
+    done = site.stores("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "BROKEN" not in done.stdout
+    assert f"ok     gateway: http://NAME.localhost:{port}/ answers: it needs nothing set up\n" in done.stdout
+    for link in ("name: not set up: stores.local.example.com is ", "trust: not set up: curl, python3"):
+        assert f"note   {link}" in done.stdout
+    assert "\n         stores setup --system\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        f"Nothing is broken. http://NAME.localhost:{port}/ works as it is; "
+        "https://NAME.local.example.com/ everywhere: stores setup --system"
+    )
+    assert json.loads(site.ok("doctor", "--json"))["broken"] is None
+
+
 def test_mistakes_in_files_are_told(site: Site) -> None:
     site.service("netshop", "web: make dev\n")
     (site.root / "stores.toml").write_text("domian = 3\n")

@@ -9,7 +9,7 @@ import typer
 from procman import client
 from procman.cli.arguments import Json
 from procman.cli.place import Place, here
-from procman.doctor_finding import Finding, Health
+from procman.doctor_finding import SETUP, Finding, Health
 from procman.doctor_scene import Scene
 from procman.errors import StoresError
 from procman.snapshot import Snapshot
@@ -22,7 +22,8 @@ def doctor(as_json: Json = False) -> None:
     """Test the whole way of a request.
 
     Name, address, port, certificate, gateway, supervisor, services, remote: as this machine sees them, in this order.
-    The first link that is broken is named, with what mends it. Exit code 1 then. Changes nothing, starts nothing.
+    The first link that is broken is named, with what mends it. Exit code 1 then. What was never set up by
+    `stores setup --system` is said, and is not broken. Changes nothing, starts nothing.
 
     For example:
       stores doctor
@@ -45,11 +46,18 @@ def doctor(as_json: Json = False) -> None:
             json.dumps({"workspace": str(place.root), "broken": first and first.link, "findings": told}, indent=2)
         )
     elif first is None:
-        typer.echo("Every link holds.")
+        typer.echo(_well(scene, findings))
     else:
         typer.echo(f"\nThe first broken link: {first.link}. {first.said}\n  {first.mend}")
     if first:
         raise typer.Exit(1)
+
+
+def _well(scene: Scene, findings: list[Finding]) -> str:
+    """Nothing is broken; and what works as it is, where the rest was never set up."""
+    if not any(finding.unset for finding in findings):
+        return "Every link holds."
+    return f"Nothing is broken. {scene.plain_url} works as it is; https://NAME.{scene.domain}/ everywhere: {SETUP}"
 
 
 def _show(finding: Finding) -> None:
