@@ -3,8 +3,7 @@
 "use strict";
 (() => {
   const page = document.body.dataset;
-  const log = document.querySelector(".log");
-  const follow = () => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const log = document.querySelector(".lines"); // what scrolls it stays at the end by itself (fallback.css)
   const mostLines = 500;
 
   function line(spans) {
@@ -31,7 +30,6 @@
     }
   }
 
-  log.scrollTop = log.scrollHeight;
   const events = new EventSource(page.events);
   events.addEventListener("state", (event) => {
     const now = JSON.parse(event.data);
@@ -39,11 +37,9 @@
   });
   events.addEventListener("begin", () => log.replaceChildren());
   events.addEventListener("log", (event) => {
-    const atEnd = follow();
     log.append(...JSON.parse(event.data).map(line));
     while (log.childElementCount > mostLines) log.firstElementChild.remove();
     log.closest("section").hidden = false;
-    if (atEnd) log.scrollTop = log.scrollHeight;
   });
   addEventListener("pagehide", () => events.close());
 })();
