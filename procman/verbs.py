@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from procman import examination, log_reading, plans
+from procman import examination, log_reading, plans, workspace
 from procman.attachment import Attachment
 from procman.build import Build
 from procman.conversation import Conversation
@@ -221,6 +221,8 @@ class Verbs:
     async def _hand_over(self, conversation: Conversation) -> Any:
         """Makes this process the supervisor of the code on the disk, as soon as who asked has been told so."""
         self._supervisor.refuse_while_ending()
+        # the next one has no last good state to go on with: it would end at once
+        workspace.load(self._supervisor.roster.workspace.root, self._supervisor.circumstances.environ)
         asyncio.get_running_loop().call_later(_FAREWELL, self._supervisor.leaving.set)
         return await self._about(conversation)
 

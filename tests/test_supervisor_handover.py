@@ -128,3 +128,15 @@ def test_a_run_in_the_foreground_goes_on_in_its_terminal(tmp_path: Path) -> None
         assert system.ours() == []
     finally:
         system.end()
+
+
+def test_a_mistake_in_a_file_keeps_the_supervisor_that_has_the_last_good_state(system: WholeSystem) -> None:
+    before = system.pids()
+    system.service("broken", "web sleep\n")
+    refused = system.refused("hand-over")
+    assert refused.message.startswith("Procfile.d/broken:4: not a Procfile line")
+    assert refused.hint == "Mend this, then type: stores check"
+    assert system.pids() == before
+    (system.root / "Procfile.d/broken").unlink()
+    hand_over(system)
+    assert system.pids() == before
