@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -45,9 +46,12 @@ def refuse(mistakes: Sequence[Mistake]) -> StoresError:
 def unreadable(
     file: str, error: OSError | UnicodeDecodeError, mend: str = "It must be a text file in UTF-8."
 ) -> Mistake:
-    """A file of which not one line is known. `mend`: where it is not the permission that is missing."""
+    """A file of which not one line is known. `mend`: where its kind or its text is wrong."""
     why = error.strerror if isinstance(error, OSError) else error
-    mend = f"Make it yours to read: chmod u+r {file}" if isinstance(error, PermissionError) else mend
+    if isinstance(error, PermissionError):
+        mend = f"Make it yours to read: chmod u+r {file}"
+    elif isinstance(error, OSError) and error.errno == errno.ELOOP:
+        mend = f"It is a link that leads to itself: ls -l {file}"
     return Mistake(file, 0, "", f"cannot be read: {why}", mend)
 
 

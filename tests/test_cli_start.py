@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from workbench import Site, wait_until
 
 from procman import ports
+from procman.mistake import unreadable
 
 
 def test_who_starts_a_service_hears_nothing_of_another_that_crashes_meanwhile(site: Site) -> None:
@@ -94,7 +96,9 @@ def test_a_file_that_may_not_be_read_is_no_matter_of_utf_8(site: Site) -> None:
     file.unlink()
     file.symlink_to(file)  # nobody can read that, root included
     said = json.loads(site.stores("check", "--json").stdout)["mistakes"]
-    assert [one["mend"] for one in said] == ["Make it yours to read: chmod u+r Procfile.d/shop"]
+    assert [one["mend"] for one in said] == ["It is a link that leads to itself: ls -l Procfile.d/shop"]
+    forbidden = unreadable("Procfile.d/shop", PermissionError(errno.EACCES, "Permission denied"))
+    assert forbidden.mend == "Make it yours to read: chmod u+r Procfile.d/shop"
 
 
 def test_the_name_of_a_new_service_is_mended_before_there_is_a_file(site: Site) -> None:
