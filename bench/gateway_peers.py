@@ -20,7 +20,7 @@ from typing import Any
 
 from certs.authority import Authority
 from procman.api_route import ApiRoute
-from procman.gateway_process import ALLOCATOR
+from procman.resident.gateway_process import ALLOCATOR
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State

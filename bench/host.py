@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from procman.watch import watch
+from procman.machine.watch import watch
 
 #: How often each thing is done; the median is told.
 ROUNDS = 10

@@ -16,7 +16,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "bench" / "imports.md"
 LIBRARIES = {
     "honcho": "honcho.environ, honcho.colour",
     "psutil": "psutil",
-    "mitmproxy": "proxy_addons.mitm_master",
+    "mitmproxy": "proxy_addons.mitm.master",
     "PyJWT": "jwt",
     "dnslib": "dnslib",
     "trustme": "trustme",
@@ -36,7 +36,7 @@ ENGINES = {
     'engine = "nats://…"': "proxy_addons.events.engine_nats",
     'engine = "redis://…"': "proxy_addons.events.engine_redis",
 }
-_GATEWAY = "import proxy_addons.mitm_master, proxy_addons.gateway"
+_GATEWAY = "import proxy_addons.mitm.master, proxy_addons.gateway"
 
 _MEASURE = """
 import asyncio, json, sys, time, resource

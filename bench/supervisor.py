@@ -18,7 +18,7 @@ import psutil
 
 from bench.supervisor_flood import GIVEN_UP, LINES, flood, lost
 from bench.supervisor_peers import Peer, Running, peers, until
-from procman import client
+from procman.clients import supervisor
 from procman.paths import Paths
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -64,7 +64,7 @@ def _settled(running: Running) -> bool:
     """Whether what begins late, our gateway, has begun."""
     if running.peer.name != "stores":
         return True
-    status = client.answer(Paths.of(running.folder, running.env), "status")
+    status = supervisor.answer(Paths.of(running.folder, running.env), "status")
     return bool(status["gateway"]["state"] == "ready")
 
 
@@ -85,7 +85,7 @@ def restart_asked(peer: Peer) -> float:
         until(lambda: running.begun("one") and running.begun("two"), "the services begin")
         until(lambda: _settled(running), "the gateway has begun")
         began = time.monotonic()
-        client.answer(paths, "restart", targets=["one"])
+        supervisor.answer(paths, "restart", targets=["one"])
         return (time.monotonic() - began) * 1000
 
 

@@ -17,9 +17,10 @@ def main() -> int:
     """Runs the supervisor. Returns its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the loop takes it: a Ctrl-C while this loads just ends it
     sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio does without it, and 4.5 MB stay with the services
-    from procman import house, spawn  # noqa: PLC0415 (most of the time until the first line of `house` is spent here)
     from procman.errors import StoresError  # noqa: PLC0415 (as above)
     from procman.paths import Paths  # noqa: PLC0415 (as above)
+    from procman.process import spawn  # noqa: PLC0415 (most of the time until the first line of `house` is spent here)
+    from procman.resident import house  # noqa: PLC0415 (most of the time until the first line of `house` is spent here)
 
     spawn.open_standard_streams()
     parser = argparse.ArgumentParser(prog="python -m procman", description="The supervisor. People type: stores")

@@ -17,7 +17,7 @@ from proxy_addons.view import Current
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
 
-#: Where it may be that somebody else runs it: the supervisor looks at no other (`procman.external`).
+#: Where it may be that somebody else runs it: the supervisor looks at no other (`procman.supervisor.external`).
 _MAYBE: Final = frozenset({State.STOPPED, State.FAILED, State.EXITED})
 #: Seconds between two looks at one service. A look is a question over the control socket and two system calls.
 PAUSE: Final = 1.0

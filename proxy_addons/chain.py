@@ -14,35 +14,35 @@ from typing import TYPE_CHECKING, Any
 from proxy_addons.api_gateway.authorizer import Authorizer
 from proxy_addons.api_gateway.choice_file import ChoiceFile
 from proxy_addons.api_gateway.routing import ApiRouting, RoutePath
-from proxy_addons.body_rewriting import BodyRewriting
 from proxy_addons.by_hand import ByHand
+from proxy_addons.dashboard.onlooker import Onlooker
 from proxy_addons.fail_closed import fail_closed
 from proxy_addons.fallback_page import FallbackPage
 from proxy_addons.forwarded import Forwarded
 from proxy_addons.hop_by_hop import HopByHop
 from proxy_addons.host_routing import HostRouting
 from proxy_addons.https_only import HttpsOnly
-from proxy_addons.idleness import Idleness
 from proxy_addons.inspection.inspection import Inspection
 from proxy_addons.inspection.steps import Arrival, Departure
 from proxy_addons.issuer.issuer import Issuer
 from proxy_addons.issuer_site import IssuerSite
 from proxy_addons.loop_guard import LoopGuard
-from proxy_addons.onlooker import Onlooker
 from proxy_addons.patience import Patience
 from proxy_addons.proxy_pac import ProxyPac
-from proxy_addons.remote_credentials import RemoteCredentials
-from proxy_addons.remote_fallthrough import RemoteFallthrough
-from proxy_addons.remote_guard import RemoteGuard
+from proxy_addons.remote.body_rewriting import BodyRewriting
+from proxy_addons.remote.credentials import RemoteCredentials
+from proxy_addons.remote.fallthrough import RemoteFallthrough
+from proxy_addons.remote.guard import RemoteGuard
 from proxy_addons.reserved_path import ReservedPath
 from proxy_addons.route_header import RouteHeader
-from proxy_addons.starts import Starts
+from proxy_addons.sleep.idleness import Idleness
+from proxy_addons.sleep.starts import Starts
+from proxy_addons.sleep.waking import Waking
 from proxy_addons.streaming import Passing, Streaming
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.tunnel_traffic import TunnelTraffic
 from proxy_addons.verdict import Verdict, Verdicts
 from proxy_addons.view import Current
-from proxy_addons.waking import Waking
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow

@@ -10,19 +10,19 @@ from mitmproxy.http import Headers, Response
 
 from procman.errors import StoresError
 from procman.snapshot import Findings
-from proxy_addons import farewell
-from proxy_addons.acceptance import Form, form_of, language_of
 from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
-from proxy_addons.cause import EXAMINED, refine
 from proxy_addons.decision import ASKED_PATH, Decision, decide, decision_of
-from proxy_addons.diagnosis import Look, diagnose
-from proxy_addons.mitm_stream import FAREWELL
-from proxy_addons.page import one_line, security_policy, write
+from proxy_addons.fallback import farewell
+from proxy_addons.fallback.acceptance import Form, form_of, language_of
+from proxy_addons.fallback.cause import EXAMINED, refine
+from proxy_addons.fallback.diagnosis import Look, diagnose
+from proxy_addons.fallback.page import one_line, security_policy, write
+from proxy_addons.fallback.tail import LINES
+from proxy_addons.fallback.words import LANGUAGES, words
+from proxy_addons.mitm.stream import FAREWELL
 from proxy_addons.problem import Code, Problem
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.tail import LINES
 from proxy_addons.view import Current, View
-from proxy_addons.words import LANGUAGES, words
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
@@ -37,7 +37,7 @@ _WITH_LOG = frozenset(
 
 
 class FallbackPage:
-    """Hook `fallback`: no upstream answers this flow (`mitm_stream.FallbackHook`)."""
+    """Hook `fallback`: no upstream answers this flow (`mitm.stream.FallbackHook`)."""
 
     def __init__(self, current: Current, supervisor: Supervisor) -> None:
         self._current = current

@@ -17,12 +17,12 @@ from proxy_addons.adviser import Adviser
 from proxy_addons.authorities import Authorities
 from proxy_addons.beside import imported
 from proxy_addons.dashboard.door import Door
+from proxy_addons.dashboard.onlooker import Onlooker
 from proxy_addons.front.certificates import listening_context
 from proxy_addons.front.front import Front
-from proxy_addons.idleness import Idleness, Use
 from proxy_addons.inspection.inspection import Inspection
 from proxy_addons.issuer.issuer import Issuer, Terms
-from proxy_addons.onlooker import Onlooker
+from proxy_addons.sleep.idleness import Idleness, Use
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current, View
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from proxy_addons.dashboard.dashboard import Dashboard
     from proxy_addons.events.hosting import Hosting
-    from proxy_addons.mitm_master import Mitm
-    from proxy_addons.mitm_server import StoresServer
+    from proxy_addons.mitm.master import Mitm
+    from proxy_addons.mitm.server import StoresServer
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Gateway:
         hosting = await imported("proxy_addons.events.hosting")
         self._events = hosting.Hosting(self._place.state, self._supervisor, self._place.events)
         await self._events.tell(self._current.view.snapshot)
-        module = await imported("proxy_addons.mitm_master")
+        module = await imported("proxy_addons.mitm.master")
         chain = await imported("proxy_addons.chain")
         mitm: Mitm = module.Mitm(self._place.state, self._authorities, lambda give_up: self._chain(chain, give_up))
         mitm.told(self._current.view)

@@ -6,7 +6,7 @@ from mitmproxy.http import HTTPFlow, Response
 
 from procman.routes import Route
 from proxy_addons.decision import REMOTE_CONNECT, Decision, Upstream, decide
-from proxy_addons.mitm_stream import ABSOLUTE_FORM, EXPECT, TUNNEL, Tunnel
+from proxy_addons.mitm.stream import ABSOLUTE_FORM, EXPECT, TUNNEL, Tunnel
 from proxy_addons.problem import Code, Problem
 from proxy_addons.site import Site
 from proxy_addons.view import LOOPBACK, Current, View

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy_addons.decision import decision_of
-from proxy_addons.mitm_stream import TIMED_OUT
+from proxy_addons.mitm.stream import TIMED_OUT
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow

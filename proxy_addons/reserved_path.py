@@ -13,15 +13,15 @@ from procman.errors import StoresError
 from procman.routes import Route
 from procman.snapshot import ServiceStatus
 from procman.state import ALIVE, AT_REST, State
-from proxy_addons import button
 from proxy_addons.decision import Decision, decide, decision_of
-from proxy_addons.mitm_stream import CHUNK, TAIL
+from proxy_addons.fallback import button
+from proxy_addons.fallback.tail import Tail
+from proxy_addons.fallback.words import PAGES
+from proxy_addons.mitm.stream import CHUNK, TAIL
 from proxy_addons.problem import Code, Problem
-from proxy_addons.starts import Starts
+from proxy_addons.sleep.starts import Starts
 from proxy_addons.supervisor import Supervisor
-from proxy_addons.tail import Tail
 from proxy_addons.view import Current
-from proxy_addons.words import PAGES
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow
@@ -97,13 +97,13 @@ class ReservedPath:
         del flow.response.headers["Content-Length"]
 
     async def tail(self, flow: HTTPFlow) -> None:
-        """The next piece of an answer that has no end (`mitm_stream.TailHook`)."""
+        """The next piece of an answer that has no end (`mitm.stream.TailHook`)."""
         tail = flow.metadata[TAIL]
         if isinstance(tail, Tail):
             flow.metadata[CHUNK] = await tail.next()
 
     async def tail_over(self, flow: HTTPFlow) -> None:
-        """Whoever listened has left (`mitm_stream.TailOverHook`)."""
+        """Whoever listened has left (`mitm.stream.TailOverHook`)."""
         tail = flow.metadata[TAIL]
         if isinstance(tail, Tail):
             await tail.close()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from proxy_addons.decision import decision_of
 from proxy_addons.front.client import Client, Tls
 from proxy_addons.front.exchange import Request
-from proxy_addons.mitm_stream import TUNNEL
+from proxy_addons.mitm.stream import TUNNEL
 
 if TYPE_CHECKING:
     from mitmproxy import connection
     from mitmproxy.http import HTTPFlow
 
-    from proxy_addons.onlooker import Onlooker
+    from proxy_addons.dashboard.onlooker import Onlooker
 
 _TRACE: Final = "traceparent"
 _ENTRY: Final = "stores.entry"

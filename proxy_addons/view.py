@@ -14,8 +14,8 @@ from proxy_addons import problem
 from proxy_addons.api_gateway.routes import HOST as API_GATEWAY
 from proxy_addons.api_gateway.routes import ApiRoutes
 from proxy_addons.decision import REMOTE_CONNECT, Decision, Upstream
-from proxy_addons.names import Names
 from proxy_addons.problem import Code, Problem
+from proxy_addons.remote.names import Names
 from proxy_addons.site import Site
 
 #: Needs no DNS: browsers and curl resolve every name below it to this machine (RFC 6761, section 6.3).

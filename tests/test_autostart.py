@@ -16,8 +16,8 @@ import psutil
 import pytest
 from workbench import Running, Site, wait_until
 
-from procman import autostart, autostart_linux, autostart_macos
-from procman.change import HEADER
+from procman.system import autostart, autostart_linux, autostart_macos
+from procman.system.change import HEADER
 
 SERVICE = "web: python3 -m http.server $PORT --bind 127.0.0.1\n"
 

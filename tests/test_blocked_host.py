@@ -11,7 +11,7 @@ from supervising import Supervising
 from whole_system import Page, WholeSystem
 from workbench import wait_until
 
-from proxy_addons.blocked_host import Asked, advice
+from proxy_addons.front.blocked_host import Asked, advice
 from proxy_addons.front.client import Client
 from proxy_addons.front.exchange import Request, Response
 from proxy_addons.front.overhearing import Refusals

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from workbench import Site, wait_until
 
-from procman import ports
+from procman.machine import ports
 from procman.mistake import unreadable
 
 

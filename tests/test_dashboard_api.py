@@ -85,7 +85,7 @@ def meters(site: Site) -> list[psutil.Process]:
     found = []
     for one in site.ours():
         with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-            found += [one] if "procman.cost_stream" in one.cmdline() else []
+            found += [one] if "procman.machine.cost_stream" in one.cmdline() else []
     return found
 
 

@@ -12,10 +12,10 @@ import pytest
 import trustme
 from workbench import Site
 
-from procman import doctor_name, doctor_place
-from procman.doctor_finding import Finding, Health
-from procman.doctor_remote import problem
-from procman.doctor_scene import Scene
+from procman.doctor import name, place
+from procman.doctor.finding import Finding, Health
+from procman.doctor.remote import problem
+from procman.doctor.scene import Scene
 from procman.paths import Paths
 from procman.settings import ConnectTo, Remote
 from procman.workspace import load
@@ -113,7 +113,7 @@ def test_firefoxs_dns_over_https_is_told_unless_the_domain_is_excepted(
     file = scene.home / ".mozilla/firefox/abc.default/prefs.js"
     file.parent.mkdir(parents=True)
     file.write_text(prefs)
-    assert bool(found(doctor_name.browsers(scene))) is noted
+    assert bool(found(name.browsers(scene))) is noted
 
 
 @pytest.mark.parametrize(("mode", "noted"), [("secure", True), ("automatic", False), ("off", False)])
@@ -121,13 +121,13 @@ def test_chromes_secure_dns_is_told_where_it_asks_nobody_else(scene: Scene, mode
     file = scene.home / ".config/google-chrome/Local State"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"dns_over_https": {"mode": mode}}))
-    assert bool(found(doctor_name.browsers(scene))) is noted
+    assert bool(found(name.browsers(scene))) is noted
 
 
 def test_a_domain_that_browsers_speak_https_alone_with_is_told(scene: Scene) -> None:
     (scene.workspace.root / "stores.toml").write_text('domain = "shop.dev"\n')
     changed = Scene(load(scene.workspace.root, scene.environ), scene.paths, scene.environ, None)
-    (finding,) = found(doctor_name.browsers(changed))
+    (finding,) = found(name.browsers(changed))
     assert "HSTS" in finding.said
 
 
@@ -149,7 +149,7 @@ def test_a_domain_that_browsers_speak_https_alone_with_is_told(scene: Scene) -> 
     ],
 )
 def test_versions_with_known_vulnerabilities(product: str, version: tuple[int, ...], *, weak: bool) -> None:
-    assert bool(list(doctor_place.weaknesses_of(product, version))) is weak
+    assert bool(list(place.weaknesses_of(product, version))) is weak
 
 
 class Remotely:
@@ -201,5 +201,5 @@ def test_a_remote_is_reached_as_the_gateway_reaches_it_and_told_what_is_wrong(tm
 
 
 def test_the_first_finding_of_a_scene_without_supervisor_is_broken(scene: Scene) -> None:
-    (finding,) = found(doctor_name.resolver(scene))
+    (finding,) = found(name.resolver(scene))
     assert finding.health is Health.BROKEN

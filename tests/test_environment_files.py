@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from workbench import Site
 
-from procman.env_file import parse
+from procman.environment.env_file import parse
 from procman.mistake import MistakesError
 
 #: Prints its environment as one line of JSON, and stays.

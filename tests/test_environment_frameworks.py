@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from workbench import Site
 
-from procman import frameworks
-from procman.environment import Layers
+from procman.environment import frameworks
+from procman.environment.variables import Layers
 
 DOMAIN = "local.example.com"
 OURS = frameworks.variables(DOMAIN, ("netshop", "*.netshop", "a.b"), 20001)

@@ -17,7 +17,8 @@ from stage import PATIENCE, eventually, free_port
 
 FAULTY = """
 import sys
-from proxy_addons import host_routing, remote_fallthrough, fallback_page
+from proxy_addons import host_routing, fallback_page
+from proxy_addons.remote import fallthrough as remote_fallthrough
 def crash(*_): raise ZeroDivisionError("on purpose")
 {patch}
 from proxy_addons.__main__ import main

@@ -21,8 +21,10 @@ with warnings.catch_warnings():
     from mitmproxy.proxy.layers import http, tcp, tls
     from mitmproxy.proxy.layers.http import _events, _hooks, _http1, _http2
 
-    import proxy_addons.lean_import  # noqa: F401 - before mitmproxy, as in the gateway
-    from proxy_addons import mitm_http1, mitm_layer, mitm_server, mitm_stream, mitm_upstream
+    import proxy_addons.mitm.lean_import  # noqa: F401 - before mitmproxy, as in the gateway
+    from proxy_addons.mitm import http1, stream, upstream
+    from proxy_addons.mitm import layer as mitm_layer
+    from proxy_addons.mitm import server as mitm_server
 
 SIGNATURES = [
     ("mitm_layer", http.HttpLayer.__init__, ["self", "context", "mode"]),
@@ -109,12 +111,12 @@ def test_the_body_reader_is_an_attribute_that_is_set_after_each_head():
 
 
 def test_the_classes_that_we_derive_from_can_still_be_derived_from():
-    assert issubclass(mitm_upstream.UpstreamServer, Server)
+    assert issubclass(upstream.UpstreamServer, Server)
     assert issubclass(mitm_layer.GatewayHttpLayer, layer.Layer)
-    assert issubclass(mitm_upstream.UpstreamLayer, layer.Layer)
-    assert issubclass(mitm_http1.UpstreamHttp1, _http1.Http1Client)
+    assert issubclass(upstream.UpstreamLayer, layer.Layer)
+    assert issubclass(http1.UpstreamHttp1, _http1.Http1Client)
     assert isinstance(mode_specs.ProxyMode.parse("stores"), mitm_server.StoresMode)
-    assert mitm_stream.FallbackHook.name == "fallback"
+    assert stream.FallbackHook.name == "fallback"
     assert tunnel.LayerStack
 
 
@@ -126,7 +128,7 @@ def test_the_verification_of_servers_that_we_inherit_is_strict():
 
 def test_the_lean_import_leaves_out_what_the_gateway_never_runs():
     code = (
-        "import proxy_addons.mitm_master, proxy_addons.chain, sys;"
+        "import proxy_addons.mitm.master, proxy_addons.chain, sys;"
         "top = {name.partition('.')[0] for name in sys.modules};"
         "print(sorted(top & {'flask', 'werkzeug', 'jinja2', 'ldap3', 'tornado'}))"
     )

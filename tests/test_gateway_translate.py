@@ -5,9 +5,9 @@ import pytest
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
-from proxy_addons.names import Names
+from proxy_addons.remote.names import Names
+from proxy_addons.remote.translate import Translation
 from proxy_addons.site import Site
-from proxy_addons.translate import Translation
 
 
 def status(name, remote, hosts):

@@ -132,7 +132,7 @@ def test_a_body_of_other_bytes_stays_what_it_was() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mitmproxy calls pyparsing by its old names
 @pytest.mark.parametrize("expression", ["~c abc", "~u [", "~zz 3", "(~m GET"])
 def test_a_wrong_filter_is_shown_with_an_example(expression: str) -> None:
-    import proxy_addons.lean_import  # noqa: F401, PLC0415 - before anything of mitmproxy's, and under the mark
+    import proxy_addons.mitm.lean_import  # noqa: F401, PLC0415 - before anything of mitmproxy's, and under the mark
     from proxy_addons.inspection import filters  # noqa: PLC0415 - as above
 
     with pytest.raises(filters.FilterError) as raised:

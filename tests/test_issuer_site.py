@@ -27,10 +27,10 @@ from issuer_world import (
 )
 
 from procman.identity import Identity
-from proxy_addons import button
+from proxy_addons.fallback import button
+from proxy_addons.fallback.words import PAGES
 from proxy_addons.issuer.issuer import Terms
 from proxy_addons.site import Site
-from proxy_addons.words import PAGES
 
 
 @pytest.fixture

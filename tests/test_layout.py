@@ -13,21 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("procman", "proxy_addons", "dns", "certs")
 
-#: The ground floor: what every room may stand on.
-GROUND = {
-    "procman",
-    *(f"procman.{name}" for name in ("errors", "mistake", "service", "procfile", "table", "settings", "workspace")),
-    *(f"procman.{name}" for name in ("conflicts", "service_settings", "rule", "text_file")),
-    *(f"procman.{name}" for name in ("routes", "paths", "state", "snapshot")),
-    *(f"procman.{name}" for name in ("subscription", "event_settings")),
-    *(
-        f"procman.{name}" for name in ("log", "log_reading", "dashboard_token")
-    ),  # the page reads the files, as the command does
-    *(
-        f"procman.{name}"
-        for name in ("span", "identity", "api_route", "authorizer_settings", "authorizer_choice", "private_file")
-    ),
-}
+#: The ground floor, what every room may stand on: what stands in `procman/` itself, beside its own entry.
+GROUND = {"procman", *(f"procman.{file.stem}" for file in (ROOT / "procman").glob("*.py") if file.stem[0] != "_")}
 
 
 def modules(*rooms: str) -> Iterator[tuple[str, Path]]:
@@ -88,6 +75,19 @@ def test_gateway_resolver_and_certificates_stand_on_the_ground_floor_alone() -> 
     assert breaks(("proxy_addons", "dns", "certs"), "procman", frozenset(GROUND)) == []
 
 
+def test_no_two_rooms_of_the_supervisor_stand_on_each_other() -> None:
+    below: dict[str, set[str]] = {}
+    for name, path in modules("procman"):
+        if name.count(".") == 2 and name not in GROUND:
+            room = name.rpartition(".")[0]
+            found = {imported.rpartition(".")[0] for imported in imports(path) if imported.startswith("procman.")}
+            below.setdefault(room, set()).update(found - {room, "procman"})
+    while below:
+        lowest = {room for room, others in below.items() if not others & set(below)}
+        assert lowest, f"these rooms stand on each other: {below}"
+        below = {room: others for room, others in below.items() if room not in lowest}
+
+
 def test_the_ground_floor_stands_on_the_standard_library_and_honchos_parser() -> None:
     ground = {name: path for name, path in modules("procman") if name in GROUND}
     outside = [
@@ -103,7 +103,8 @@ def test_the_ground_floor_stands_on_the_standard_library_and_honchos_parser() ->
 
 @pytest.mark.parametrize("heavy", ["typer", "rich", "psutil", "cryptography", "mitmproxy", "honcho.manager"])
 def test_the_resident_supervisor_does_not_load(heavy: str) -> None:
-    code = "import sys; sys.argv = ['x']; import procman.house, dns.server, dns.zone; print(*sys.modules, sep='\\n')"
+    loaded = "procman.resident.house, dns.server, dns.zone"
+    code = f"import sys; sys.argv = ['x']; import {loaded}; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert heavy not in done.stdout.splitlines()
 

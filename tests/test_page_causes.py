@@ -10,7 +10,7 @@ import pytest
 from whole_system import HTML, WholeSystem
 from workbench import wait_until
 
-from proxy_addons.words import words
+from proxy_addons.fallback.words import words
 
 LISTEN = """
 import socket, sys

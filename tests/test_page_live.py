@@ -10,7 +10,7 @@ from stage import PATIENCE, eventually
 
 from procman.snapshot import ProcessStatus
 from procman.state import State
-from proxy_addons.ansi import Span, plain, spans
+from proxy_addons.fallback.ansi import Span, plain, spans
 
 world = pytest.fixture(scope="module")(one_world)
 

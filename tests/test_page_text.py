@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from proxy_addons.acceptance import Form
-from proxy_addons.diagnosis import Command, Diagnosis
-from proxy_addons.page import write
+from proxy_addons.fallback.acceptance import Form
+from proxy_addons.fallback.diagnosis import Command, Diagnosis
+from proxy_addons.fallback.page import write
+from proxy_addons.fallback.words import LANGUAGES, words
 from proxy_addons.problem import Code
-from proxy_addons.words import LANGUAGES, words
 
 _NAMES = (
     "service",

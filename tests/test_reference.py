@@ -40,7 +40,7 @@ def test_each_verb_stands_in_the_reference_of_commands(verb: str) -> None:
 
 
 def test_each_verb_of_the_control_socket_stands_in_the_architecture() -> None:
-    verbs = re.findall(r'"([a-z]+)": self\._', (ROOT / "procman" / "verbs.py").read_text())
+    verbs = re.findall(r'"([a-z]+)": self\._', (ROOT / "procman" / "control" / "verbs.py").read_text())
     assert verbs
     assert [verb for verb in verbs if f'"{verb}"' not in document("architecture.md")] == []
 

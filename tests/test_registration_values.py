@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from procman import plans
-from procman.plans import Circumstances
-from procman.ports import Ports
+from procman.machine.ports import Ports
+from procman.process import plans
+from procman.process.plans import Circumstances
 from procman.workspace import Reading, read
 
 LONG = "1" * 5000

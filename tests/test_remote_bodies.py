@@ -16,7 +16,7 @@ from stage import eventually
 
 from procman.mistake import MistakesError
 from procman.procfile import parse
-from proxy_addons import body_names, content_coding
+from proxy_addons.remote import body_names, content_coding
 from tests.test_gateway_translate import plain, translation
 
 world = pytest.fixture(scope="module")(one_world)

@@ -15,7 +15,7 @@ import pytest
 from supervising import Supervising, alive, environ_of
 from workbench import Site, wait_until
 
-from procman import lock
+from procman.resident import lock
 
 SLEEPER = "web: sleep 1000\n"
 AT_ONCE = {"ready": {"log": "ready"}}

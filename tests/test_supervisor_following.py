@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from procman.conversation import Conversation
-from procman.following import WAITING_BYTES, WAITING_LINES, Following, Hearers
+from procman.control.conversation import Conversation
+from procman.control.following import WAITING_BYTES, WAITING_LINES, Following, Hearers
 
 
 class Reading:

@@ -15,8 +15,8 @@ from supervising import Supervising
 from whole_system import HERE, WholeSystem
 from workbench import wait_until
 
-from procman import client
-from procman.client import Call
+from procman.clients import supervisor as client
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
 
 

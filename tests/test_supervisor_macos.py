@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from procman import proc_macos
+from procman.machine import proc_macos
 
 
 @pytest.fixture

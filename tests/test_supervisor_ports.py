@@ -13,8 +13,8 @@ import pytest
 from supervising import Supervising
 from workbench import wait_until
 
-from procman import ports
-from procman.ports import Ports
+from procman.machine import ports
+from procman.machine.ports import Ports
 
 LISTENER = """
 import socket, sys, time

@@ -8,7 +8,7 @@ import pytest
 from supervising import Supervising
 from workbench import wait_until
 
-from procman.queue import SCARCE, StartQueue
+from procman.process.start_queue import SCARCE, StartQueue
 
 HTTP = """
 import http.server, os, sys, time

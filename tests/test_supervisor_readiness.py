@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from procman import readiness
 from procman.log import StoredLog
-from procman.output import Output
+from procman.process import readiness
+from procman.process.output import Output
 
 MEGABYTE = 1024 * 1024
 

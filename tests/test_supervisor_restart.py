@@ -16,19 +16,19 @@ import pytest
 from supervising import Supervising, alive
 from workbench import wait_until
 
-from procman import backoff, tree
-from procman.bell import Bell
 from procman.errors import StoresError
-from procman.floor import Floor
-from procman.ledger import Ledger
 from procman.log import StoredLog
-from procman.output import Output
-from procman.plan import Plan
-from procman.process import Supervised
-from procman.queue import StartQueue
-from procman.spawn import Launch, Reaper
+from procman.process import backoff, tree
+from procman.process.bell import Bell
+from procman.process.floor import Floor
+from procman.process.ledger import Ledger
+from procman.process.output import Output
+from procman.process.plan import Plan
+from procman.process.spawn import Launch, Reaper
+from procman.process.start_queue import StartQueue
+from procman.process.supervised import Supervised
+from procman.process.tree import TAG
 from procman.state import State
-from procman.tree import TAG
 
 #: Fast to be ready, and tells when two of it live at once.
 ONLY_ONE = """

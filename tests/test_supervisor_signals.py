@@ -16,7 +16,8 @@ import pytest
 from supervising import Supervising, alive
 from workbench import wait_until
 
-from procman import client, workspace
+from procman import workspace
+from procman.clients import supervisor
 
 READY = {"ready": {"log": "ready"}}
 STUBBORN = "web: trap '' TERM INT; echo ready; while :; do sleep 1; done\n"
@@ -46,7 +47,7 @@ def test_ctrl_c_at_any_millisecond_of_the_start_leaves_nothing(supervising: Supe
         python_loads = "KeyboardInterrupt" in run.text and "started" not in run.text
         assert code in {130, -signal.SIGINT} or (code == 1 and python_loads), run.text
         assert supervising.ours() == [], (step, run.text)
-        assert "procman/house" not in run.text  # a trace of ours (Python's own, while it loads, is not)
+        assert "procman/resident/house" not in run.text  # a trace of ours (Python's own, while it loads, is not)
 
 
 def test_the_first_ctrl_c_is_graceful_with_each_services_own_signal_and_grace(supervising: Supervising) -> None:
@@ -165,7 +166,9 @@ def test_without_standard_streams_nothing_is_written_into_other_files(supervisin
     )
     try:
         wait_until(
-            lambda: supervising.paths.lock.exists() and client.wait_for_supervisor(supervising.paths, lambda: False, 1),
+            lambda: (
+                supervising.paths.lock.exists() and supervisor.wait_for_supervisor(supervising.paths, lambda: False, 1)
+            ),
             "it answers",
         )
         supervising.wait_for_states(shop="ready")

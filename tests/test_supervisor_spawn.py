@@ -15,8 +15,8 @@ import pytest
 from supervising import Supervising
 from workbench import wait_until
 
-from procman import shell_words, spawn
-from procman.spawn import Launch
+from procman.process import shell_words, spawn
+from procman.process.spawn import Launch
 
 LOOK = """
 import json, os, resource, signal

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from procman import system_file, system_record
-from procman.change import HEADER, Block, Part, Put, Run
-from procman.privileged import Changes, CommandError
-from procman.system_file import ForeignFileError
+from procman.system import files as system_file
+from procman.system import record as system_record
+from procman.system.change import HEADER, Block, Part, Put, Run
+from procman.system.files import ForeignFileError
+from procman.system.privileged import Changes, CommandError
 
 TEXT = f"# {HEADER}\nDNS=127.0.0.1:15353\n"
 
@@ -173,8 +174,8 @@ def test_what_was_interrupted_is_written_down_and_can_be_undone(tmp_path: Path) 
     record = tmp_path / "system.json"
     file = tmp_path / "stores.conf"
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom procman import system_file\n"
-        "from procman.change import Part, Put\nfrom procman.privileged import Changes\n"
+        "import os, sys\nfrom pathlib import Path\nfrom procman.system import files as system_file\n"
+        "from procman.system.change import Part, Put\nfrom procman.system.privileged import Changes\n"
         "system_file.write = lambda file: os._exit(9)\n"
         f"Changes('dina', Path({str(record)!r})).apply(Part('names', '', '', (Put({str(file)!r}, {TEXT!r}),)))\n"
     )
@@ -193,7 +194,11 @@ def test_parts_survive_the_way_to_root_and_back() -> None:
 
 def test_root_without_a_request_does_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-I", "-B", "-m", "procman.privileged"], input="", capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-B", "-m", "procman.system.privileged"],
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

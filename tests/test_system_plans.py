@@ -14,10 +14,9 @@ import pytest
 from certs.authority import Authority
 from certs.trust_store import Root
 from dns import system_dnsmasq, system_macos, system_resolved
-from procman import system_linux
-from procman import system_macos as macos
-from procman.change import HEADER, Block, Part, Put
-from procman.system_target import Impossible, Target
+from procman.system import linux, macos
+from procman.system.change import HEADER, Block, Part, Put
+from procman.system.target import Impossible, Target
 
 DOMAIN = "local.example.com"
 
@@ -90,7 +89,7 @@ def test_names_go_to_the_resolver_in_charge(
     target: Target, top: Path, kind: Callable[[Path], None], folder: str
 ) -> None:
     kind(top)
-    files = list(texts(system_linux.names(target, top)))
+    files = list(texts(linux.names(target, top)))
     assert files[0].startswith(folder)
     assert "/etc/resolv.conf" not in files
 
@@ -147,7 +146,7 @@ def test_network_manager_itself_reads_its_configuration_as_we_do(top: Path) -> N
 
 def test_a_system_without_a_resolver_gets_each_name_for_both_protocols(target: Target, top: Path) -> None:
     nothing(top)
-    part = system_linux.names(target, top)
+    part = linux.names(target, top)
     assert isinstance(part, Part)
     (block,) = part.files
     assert isinstance(block, Block)
@@ -159,17 +158,17 @@ def test_a_system_without_a_resolver_gets_each_name_for_both_protocols(target: T
 
 @pytest.fixture
 def with_nft(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_linux, "_which", lambda tool: f"/usr/sbin/{tool}")
+    monkeypatch.setattr(linux, "_which", lambda tool: f"/usr/sbin/{tool}")
 
 
 @pytest.fixture
 def without_nft(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system_linux, "_which", lambda tool: None)
+    monkeypatch.setattr(linux, "_which", lambda tool: None)
 
 
 @pytest.mark.usefixtures("with_nft")
 def test_ports_are_redirected_on_loopback_alone(target: Target, top: Path) -> None:
-    rules = texts(system_linux.ports(target, top))["/etc/stores/ports.nft"]
+    rules = texts(linux.ports(target, top))["/etc/stores/ports.nft"]
     assert "ip daddr 127.0.0.1 tcp dport 443 redirect to :8443" in rules
     assert "ip6 daddr ::1 tcp dport 80 redirect to :8080" in rules
     assert rules.count("redirect to") == 4
@@ -177,18 +176,18 @@ def test_ports_are_redirected_on_loopback_alone(target: Target, top: Path) -> No
 
 @pytest.mark.usefixtures("with_nft")
 def test_a_workspace_that_names_its_ports_needs_none_of_ours(target: Target, top: Path) -> None:
-    assert system_linux.ports(dataclasses.replace(target, http=None, https=None), top) is None
+    assert linux.ports(dataclasses.replace(target, http=None, https=None), top) is None
 
 
 @pytest.mark.usefixtures("with_nft")
 def test_a_system_that_gives_the_ports_to_everybody_is_left_as_it_is(target: Target, top: Path) -> None:
     put(top, "proc/sys/net/ipv4/ip_unprivileged_port_start", "0\n")
-    assert system_linux.ports(target, top) is None
+    assert linux.ports(target, top) is None
 
 
 @pytest.mark.usefixtures("without_nft")
 def test_without_nft_and_without_systemd_it_says_what_to_install(target: Target, top: Path) -> None:
-    part = system_linux.ports(target, top)
+    part = linux.ports(target, top)
     assert isinstance(part, Impossible)
     assert "nftables" in part.hint
 
@@ -217,7 +216,7 @@ needs_systemd_analyze = pytest.mark.skipif(not shutil.which("systemd-analyze"), 
 @pytest.mark.usefixtures("with_nft")
 def test_the_unit_that_redirects_at_boot_is_one_that_systemd_reads(target: Target, top: Path, tmp_path: Path) -> None:
     (top / "run/systemd/system").mkdir(parents=True)
-    part = system_linux.ports(target, top)
+    part = linux.ports(target, top)
     assert isinstance(part, Part)
     verify(tmp_path, texts(part), "stores-ports.service")
     assert [run.argv[1:] for run in part.after] == [
@@ -236,7 +235,7 @@ def test_without_nft_systemd_listens_and_forwards(target: Target, top: Path, tmp
         pytest.skip("systemd-socket-proxyd is not installed")
     (top / "run/systemd/system").mkdir(parents=True)
     put(top, f"{proxy[1:]}/systemd/systemd-socket-proxyd")
-    files = texts(system_linux.ports(target, top))
+    files = texts(linux.ports(target, top))
     assert "ListenStream=127.0.0.1:443\nListenStream=[::1]:443\n" in files["/etc/systemd/system/stores-443.socket"]
     assert "0.0.0.0" not in "".join(files.values())
     verify(tmp_path, files, "stores-80.socket", "stores-443.socket", "stores-443.service")
@@ -287,7 +286,7 @@ def test_every_file_of_ours_says_whose_it_is_and_how_it_goes(target: Target, top
         shutil.rmtree(top / "etc", ignore_errors=True)
         shutil.rmtree(top / "run", ignore_errors=True)
         kind(top)
-        part = system_linux.names(target, top)
+        part = linux.names(target, top)
         assert isinstance(part, Part)
         assert all(HEADER in file.text for file in part.files if isinstance(file, Put))
     for part in (macos.ports(target), macos.names(target)):

@@ -78,7 +78,7 @@ def test_a_version_that_cannot_take_over_gives_way_to_the_old_one(tool: OwnTool)
     before, old = tool.pids(), tool.head
     # it works in the workspace of the self-check, and in no other
     bad = "\nimport os\nassert 'STORES_STATE_DIR' in os.environ\n"
-    tool.release("Break adoption", **{"procman__adoption.py": bad})
+    tool.release("Break adoption", **{"procman__supervisor__adoption.py": bad})
     done = tool.stores("update")
     assert done.returncode == 1
     assert "The old version is back in place" in done.stderr
@@ -126,7 +126,7 @@ PLAN = """
 import sys
 from pathlib import Path
 from procman.errors import StoresError
-from procman.update_checkout import Checkout
+from procman.update.checkout import Checkout
 try:
     print(Checkout.at(Path({folder!r})).plan())
 except StoresError as error:

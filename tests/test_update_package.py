@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from own_tool import OwnTool
 
-from procman import update_package
 from procman.errors import StoresError
+from procman.update import package as update_package
 
 pytestmark = pytest.mark.long
 

@@ -14,9 +14,9 @@ from procman.cli.caller import simulate
 from procman.cli.help import group, option
 from procman.cli.identities import complete, find
 from procman.cli.place import here
+from procman.clients.issuer import IssuerProcess
 from procman.errors import StoresError
 from procman.identity import Identity
-from procman.issuer_process import IssuerProcess
 
 _HELP = """Steer who may call, and with what.
 

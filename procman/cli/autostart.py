@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from procman import autostart as at_login
 from procman.cli.help import option
 from procman.cli.place import here
+from procman.system import autostart as at_login
 
 
 class Wish(StrEnum):

@@ -6,11 +6,11 @@ import json
 
 import typer
 
-from procman import client
 from procman.cli.arguments import Json
 from procman.cli.place import Place, here
-from procman.doctor_finding import SETUP, Finding, Health
-from procman.doctor_scene import Scene
+from procman.clients import supervisor
+from procman.doctor.finding import SETUP, Finding, Health
+from procman.doctor.scene import Scene
 from procman.errors import StoresError
 from procman.snapshot import Snapshot
 from procman.workspace import read
@@ -29,7 +29,7 @@ def doctor(as_json: Json = False) -> None:
       stores doctor
       stores doctor --json
     """
-    from procman.doctor import examine  # noqa: PLC0415 (what it asks with would cost every other verb its start)
+    from procman.doctor.way import examine  # noqa: PLC0415 (what it asks with would cost every other verb its start)
 
     place = here()
     scene = _scene(place)
@@ -72,9 +72,9 @@ def _scene(place: Place) -> Scene:
     snapshot: Snapshot | None = None
     why = ""
     try:
-        snapshot = Snapshot.from_json(client.answer(place.paths, "status"))
+        snapshot = Snapshot.from_json(supervisor.answer(place.paths, "status"))
     except StoresError as error:
-        pid = client.holder(place.paths)
+        pid = supervisor.holder(place.paths)
         why = f"the supervisor (PID {pid}) does not answer: {error.message}" if pid else "nothing runs"
     except (KeyError, TypeError, ValueError) as error:
         why = f"the supervisor speaks another version's language ({error!r}): restart it"

@@ -12,8 +12,8 @@ from procman.cli.arguments import Json
 from procman.cli.events_send import send
 from procman.cli.help import group, option
 from procman.cli.place import here
+from procman.clients.events import EventClient
 from procman.errors import StoresError
-from procman.event_client import EventClient
 
 _HELP = """See and steer the events that services send to one another.
 

@@ -14,8 +14,8 @@ from procman.cli import render
 from procman.cli.arguments import Json
 from procman.cli.help import option
 from procman.cli.place import here
+from procman.clients.events import EventClient
 from procman.errors import StoresError
-from procman.event_client import EventClient
 
 
 def send(

@@ -13,14 +13,16 @@ from typing import Annotated
 
 import typer
 
-from procman import client, directory, doorway, env_file, environment, plans
 from procman.cli.arguments import Json, Name
 from procman.cli.help import option
 from procman.cli.place import Place, here
-from procman.environment import Layers
+from procman.clients import supervisor
+from procman.environment import directory, doorway, env_file, variables
+from procman.environment.variables import Layers
 from procman.errors import StoresError
-from procman.plans import Circumstances
-from procman.ports import Ports
+from procman.machine.ports import Ports
+from procman.process import plans
+from procman.process.plans import Circumstances
 from procman.service import Process, Service
 from procman.workspace import Workspace
 
@@ -49,7 +51,7 @@ def inside(place: Place, target: str) -> Inside:
         raise StoresError(
             f"{service.name} is not here: there is no folder {service.dir}", f"Get it: stores clone {service.name}"
         )
-    shell = environment.base(place.environ)
+    shell = variables.base(place.environ)
     above = _told(place, workspace, service, process)
     below = env_file.load(service, {**shell, **above})
     if workspace.settings.shell != "never":
@@ -62,9 +64,9 @@ def inside(place: Place, target: str) -> Inside:
 
 def _told(place: Place, workspace: Workspace, service: Service, process: Process) -> dict[str, str]:
     """Ports and URLs from what runs, else what they would be."""
-    if client.holder(place.paths) is not None:
+    if supervisor.holder(place.paths) is not None:
         name = plans.name_of(service, process)
-        told: dict[str, str] = client.answer(place.paths, "environment", targets=[name])[name]
+        told: dict[str, str] = supervisor.answer(place.paths, "environment", targets=[name])[name]
         return told
     place.paths.make()
     settings = workspace.settings
@@ -116,7 +118,7 @@ def _running(place: Place, name: str) -> dict[str, str]:
     import psutil  # noqa: PLC0415 (30 ms that only this needs)
 
     service, process = place.workspace().process(name)
-    status = client.answer(place.paths, "status")["services"]
+    status = supervisor.answer(place.paths, "status")["services"]
     pids = [
         one["pid"]
         for found in status

@@ -14,7 +14,7 @@ from procman.cli import inspection_show, inspection_web, render
 from procman.cli.arguments import Json
 from procman.cli.help import option
 from procman.cli.place import here, names
-from procman.dashboard_client import DashboardClient
+from procman.clients.dashboard import DashboardClient
 from procman.errors import StoresError
 
 #: Seconds; `proxy_addons.inspection.watched` allows no more.

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from procman.dashboard_client import DashboardClient
+from procman.clients.dashboard import DashboardClient
 from procman.errors import StoresError
 
 #: Before that release mitmweb asked nobody for anything (its change log, 11.1.2).

@@ -12,12 +12,12 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from procman import client
 from procman.cli import render
 from procman.cli.arguments import Json, NoNeeds, Targets
 from procman.cli.help import option
 from procman.cli.place import Place, here
-from procman.client import Call
+from procman.clients import supervisor
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
 from procman.workspace import load
 
@@ -40,7 +40,7 @@ def run(targets: Targets = None) -> None:
     """
     place = here()
     _check(place, targets or [])
-    if client.holder(place.paths) is not None:
+    if supervisor.holder(place.paths) is not None:
         _join(place, targets or [])
         return
     arguments = ["--workspace", str(place.root), *(targets or [])]
@@ -54,7 +54,7 @@ def _check(place: Place, targets: Sequence[str]) -> None:
 
     A supervisor that runs says it itself: for it the last good state of each file stays in force.
     """
-    if client.holder(place.paths) is not None:
+    if supervisor.holder(place.paths) is not None:
         return
     workspace = load(place.root, place.environ)
     workspace.select([target.partition(".")[0] for target in targets if target != "gateway"])
@@ -91,7 +91,7 @@ def up(
     if not detach:
         run(targets)
         return
-    if client.holder(place.paths) is None:
+    if supervisor.holder(place.paths) is None:
         start_supervisor(place)
     _wait_for_socket(place)
     _ask(place, "start", targets or [], as_json=as_json)
@@ -108,9 +108,9 @@ def start_supervisor(place: Place) -> None:
         )
 
     def alive() -> bool:  # of two that were started at once, one has the lock, and both commands talk to that one
-        return process.poll() is None or client.holder(place.paths) is not None
+        return process.poll() is None or supervisor.holder(place.paths) is not None
 
-    if client.wait_for_supervisor(place.paths, alive, _PATIENCE):
+    if supervisor.wait_for_supervisor(place.paths, alive, _PATIENCE):
         return
     if process.poll() is not None:
         raise _why_it_ended(place, began)
@@ -134,7 +134,7 @@ def _why_it_ended(place: Place, began: int) -> StoresError:
 
 def _wait_for_socket(place: Place) -> None:
     """A supervisor that has just been started holds the lock for a moment before it listens."""
-    client.wait_for_supervisor(place.paths, lambda: client.holder(place.paths) is not None, _PATIENCE)
+    supervisor.wait_for_supervisor(place.paths, lambda: supervisor.holder(place.paths) is not None, _PATIENCE)
 
 
 def down() -> None:
@@ -146,16 +146,16 @@ def down() -> None:
       stores down
     """
     place = here()
-    pid = client.holder(place.paths)
+    pid = supervisor.holder(place.paths)
     try:
         with Call(place.paths, "down") as call:
             for told in call:
                 render.told(told)
     except StoresError:
-        if pid is None or client.holder(place.paths) == pid:
+        if pid is None or supervisor.holder(place.paths) == pid:
             raise  # else it ended before it could answer, which is what was asked for
     deadline = time.monotonic() + _PATIENCE
-    while client.holder(place.paths) == pid and time.monotonic() < deadline:
+    while supervisor.holder(place.paths) == pid and time.monotonic() < deadline:
         time.sleep(0.02)
 
 

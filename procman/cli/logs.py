@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from procman import client, log_reading
+from procman import log_reading
 from procman.cli import moment, render
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
 from procman.cli.place import Place, here
-from procman.client import Call
+from procman.clients import supervisor
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
 
 
@@ -51,7 +52,7 @@ def logs(
         if pattern is None or pattern.search(line["text"]):
             render.line(line, as_json=as_json, width=width)
 
-    if client.holder(place.paths) is None:
+    if supervisor.holder(place.paths) is None:
         names = _logged(place, targets or [])
         width = max(map(len, names), default=0)
         _stored(place, names, Wanted(count, after, pattern), None, show)

@@ -20,8 +20,8 @@ def mcp() -> None:
     """
     from importlib.metadata import version  # noqa: PLC0415 (12 ms, and the two below: only here)
 
-    from procman.mcp_server import McpServer  # noqa: PLC0415 (as above)
-    from procman.mcp_tools import Tools  # noqa: PLC0415 (as above)
+    from procman.mcp.server import McpServer  # noqa: PLC0415 (as above)
+    from procman.mcp.tools import Tools  # noqa: PLC0415 (as above)
 
     place = here()
     # stdout belongs to the protocol: whatever else would be printed goes to stderr

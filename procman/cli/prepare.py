@@ -12,8 +12,6 @@ from typing import Annotated
 
 import typer
 
-from procman import checkout, setup_run
-from procman.checkout import Checkout
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
 from procman.cli.inside import inside
@@ -21,8 +19,10 @@ from procman.cli.place import Place, here
 from procman.cli.progress import Progress
 from procman.cli.system import setup_system
 from procman.errors import StoresError
+from procman.preparation import checkout, setup_run
+from procman.preparation.checkout import Checkout
+from procman.preparation.setup_record import Setup, SetupRecords
 from procman.service import Service
-from procman.setup_record import Setup, SetupRecords
 
 
 def setup(

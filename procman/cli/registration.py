@@ -11,10 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from procman import env_file, procfile
+from procman import procfile
 from procman.cli.arguments import Json
 from procman.cli.help import option
 from procman.cli.place import here
+from procman.environment import env_file
 from procman.errors import StoresError
 from procman.mistake import MistakesError, refuse
 from procman.paths import Paths

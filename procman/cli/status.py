@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from procman import client
 from procman.cli import status_table
 from procman.cli.arguments import Json, Targets
 from procman.cli.help import option
 from procman.cli.place import here, names
 from procman.cli.status_view import View, snapshot
+from procman.clients import supervisor
 from procman.errors import StoresError
 from procman.state import State
 
@@ -50,7 +50,7 @@ def status(
     else:
         sys.stdout.write("\n".join(status_table.lines(shown)) + "\n")
         if not shown.snapshot.pid and place.paths.socket.exists():
-            sys.stdout.write(f"{client.KILLED}: {client.TAKE_OVER}\n")
+            sys.stdout.write(f"{supervisor.KILLED}: {supervisor.TAKE_OVER}\n")
     if not any(service.wanted or service.state is State.EXTERNAL for service in shown.services):
         raise typer.Exit(3)
 
@@ -73,7 +73,7 @@ def open_(
     """
     place = here()
     if name is None or dashboard or token:
-        from procman.dashboard_client import DashboardClient  # noqa: PLC0415 (http and ssl, only here)
+        from procman.clients.dashboard import DashboardClient  # noqa: PLC0415 (http and ssl, only here)
 
         asking = DashboardClient(place.paths)
         if token:
@@ -91,7 +91,7 @@ def open_(
 
 def _reachable(urls: Sequence[str]) -> str:
     """By https where this machine knows the name and trusts the certificate, else the one that needs neither."""
-    from procman.dashboard_client import trusted  # noqa: PLC0415 (http and ssl, only here)
+    from procman.clients.dashboard import trusted  # noqa: PLC0415 (http and ssl, only here)
 
     first = urlsplit(urls[0])
     return urls[0] if trusted(first.hostname or "", first.port or 443) else urls[-1]

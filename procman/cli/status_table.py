@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from procman.cli.render import STATE_COLOUR, paint
-from procman.overview import Overview
-from procman.setup_record import Setup
+from procman.clients.overview import Overview
+from procman.preparation.setup_record import Setup
 from procman.snapshot import ProcessStatus, ServiceStatus
 from procman.state import ALIVE, BROKEN, State
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from procman import broker_health, client, overview
 from procman.cli.place import Place
-from procman.cost import Meter
+from procman.clients import broker_health, overview, supervisor
+from procman.clients.overview import Overview
 from procman.errors import StoresError
-from procman.overview import Overview
+from procman.machine.cost import Meter
 from procman.routes import Route
 from procman.snapshot import DnsStatus, GatewayStatus, ProcessStatus, RemoteStatus, ServiceStatus, Snapshot
 from procman.state import State
@@ -25,7 +25,7 @@ class View:
     def __init__(self, place: Place, targets: list[str]) -> None:
         self.place = place
         # a mistake in a file hides nothing of what runs: the snapshot tells of it
-        running = client.holder(place.paths) is not None
+        running = supervisor.holder(place.paths) is not None
         self.workspace = read(place.root, place.environ).workspace if running else place.workspace()
         self._targets = targets
         self._meter = Meter()
@@ -58,15 +58,15 @@ class View:
 
 def snapshot(place: Place) -> Snapshot:
     """From the supervisor that runs, else what the files say."""
-    if not client.wait_for_supervisor(place.paths, lambda: client.holder(place.paths) is not None, _PATIENCE):
-        if client.holder(place.paths) is not None:
+    if not supervisor.wait_for_supervisor(place.paths, lambda: supervisor.holder(place.paths) is not None, _PATIENCE):
+        if supervisor.holder(place.paths) is not None:
             raise StoresError(
-                f"The supervisor, PID {client.holder(place.paths)}, does not answer",
+                f"The supervisor, PID {supervisor.holder(place.paths)}, does not answer",
                 f"See {place.paths.supervisor_log}",
             )
         return _at_rest(place)
     try:
-        return Snapshot.from_json(client.answer(place.paths, "status"))
+        return Snapshot.from_json(supervisor.answer(place.paths, "status"))
     except (KeyError, TypeError, ValueError) as error:
         raise StoresError(
             "What runs here speaks another version's language", "Start it anew: stores down, then stores up -d"

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 
 from procman.cli import status_table
 from procman.cli.status_view import View
-from procman.client import Call
+from procman.clients.overview import Overview
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
-from procman.overview import Overview
 from procman.snapshot import Snapshot
 
 #: Seconds between two measurements. It is psutil that costs: 20 ms for 50 processes.

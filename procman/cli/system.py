@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certs.folder import CaFolder
-from procman import autostart, client
 from procman.cli import system_show as show
 from procman.cli.help import option
 from procman.cli.place import Place, here
+from procman.clients import supervisor
 from procman.errors import StoresError
-from procman.invoker import Invoker
 from procman.paths import Paths
+from procman.system import autostart
+from procman.system.invoker import Invoker
 
 if TYPE_CHECKING:
     from certs.trust import Entry, UserTrust
     from certs.trust_store import Root
-    from procman.change import Part
+    from procman.system.change import Part
 
 DryRun = Annotated[bool, option("--dry-run", help="Only say what would be done.")]
 Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
@@ -46,7 +47,7 @@ def trust(
       stores trust
       stores trust --undo
     """
-    from procman import system  # noqa: PLC0415 (loads what only these verbs need)
+    from procman.system import needs  # noqa: PLC0415 (loads what only these verbs need)
 
     with ExitStack() as stack:
         invoker = stack.enter_context(_invoker())
@@ -59,7 +60,7 @@ def trust(
             _undo(invoker, names, own, [one for one in own.entries() if one.domain == domain], dry_run=dry_run)
             return
         root = stack.enter_context(_root(place, domain, dry_run=dry_run))
-        plan = system.plan(system.target(workspace, root), place.environ, () if no_sudo else (system.TRUST,))
+        plan = needs.plan(needs.target(workspace, root), place.environ, () if no_sudo else (needs.TRUST,))
         show.authority(root)
         told = show.outcomes(own.add(root, dry_run=dry_run))
         show.plan(plan, invoker)
@@ -76,15 +77,15 @@ def trust(
 
 def setup_system(*, dry_run: bool, yes: bool) -> None:
     """What ``stores setup --system`` does: the one privileged step, planned, shown, asked for once, done."""
-    from procman import system  # noqa: PLC0415 (loads what only these verbs need)
+    from procman.system import needs  # noqa: PLC0415 (loads what only these verbs need)
 
     with ExitStack() as stack:
         invoker = stack.enter_context(_invoker())
         place = here()
         workspace = place.workspace()
         root = stack.enter_context(_root(place, workspace.settings.domain, dry_run=dry_run))
-        wanted = system.target(workspace, root)
-        plan = system.plan(wanted, place.environ)
+        wanted = needs.target(workspace, root)
+        plan = needs.plan(wanted, place.environ)
         own = _user_trust(place.paths)
         show.authority(root)
         pending = [one for one in show.outcomes(own.add(root, dry_run=True)) if one.said != "already there"]
@@ -102,7 +103,7 @@ def setup_system(*, dry_run: bool, yes: bool) -> None:
             raise StoresError(
                 f"Not everything is done: {names}", "Mend what is said above, then: stores setup --system"
             )
-        show.ready(wanted, restart=bool(plan.wanted) and client.holder(place.paths) is not None)
+        show.ready(wanted, restart=bool(plan.wanted) and supervisor.holder(place.paths) is not None)
 
 
 def clean(
@@ -158,15 +159,15 @@ def _invoker() -> Iterator[Invoker]:
 @contextmanager
 def _root(place: Place, domain: str, *, dry_run: bool) -> Iterator[Root]:
     """The CA's certificate. A dry run makes no CA: where there is none, one that lasts for this look stands for it."""
-    from procman import system  # noqa: PLC0415 (loads what only these verbs need)
+    from procman.system import needs  # noqa: PLC0415 (loads what only these verbs need)
 
     folder = place.paths.ca(domain)
     if not dry_run or CaFolder(folder).exists:
-        yield system.ensure_ca(folder, domain, place.environ)
+        yield needs.ensure_ca(folder, domain, place.environ)
         return
     with tempfile.TemporaryDirectory(prefix="stores-") as passing:
         typer.echo("There is no local CA yet: it would be made first, and the one below stands for it.")
-        yield system.ensure_ca(Path(passing), domain, place.environ)
+        yield needs.ensure_ca(Path(passing), domain, place.environ)
 
 
 def _user_trust(paths: Paths) -> UserTrust:
@@ -182,9 +183,9 @@ def _trusting(domain: str) -> list[list[str]]:
 
 def _own(invoker: Invoker) -> list[str]:
     """The parts that were done for this user; root may undo all, for it may do so anyway."""
-    from procman import system  # noqa: PLC0415 (loads what only these verbs need)
+    from procman.system import needs  # noqa: PLC0415 (loads what only these verbs need)
 
-    return [name for name, one in system.record().items() if invoker.user in {one.user, "root"}]
+    return [name for name, one in needs.record().items() if invoker.user in {one.user, "root"}]
 
 
 def _apply(invoker: Invoker, parts: Sequence[Part]) -> list[str]:
@@ -210,7 +211,7 @@ def _state_folders(paths: Paths) -> list[Path]:
     """All that stores keeps for this user. Raises `StoresError` while a supervisor runs that uses it."""
     state = paths.state.parent.parent
     for lock in state.glob("workspaces/*/supervisor.lock"):
-        if (pid := client.holder(dataclasses.replace(paths, state=lock.parent))) is not None:
+        if (pid := supervisor.holder(dataclasses.replace(paths, state=lock.parent))) is not None:
             raise StoresError(
                 f"A supervisor runs with this state: PID {pid} ({lock.parent.name})", "First: stores down"
             )

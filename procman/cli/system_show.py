@@ -12,10 +12,10 @@ import typer
 
 from certs.trust import Entry, Outcome
 from certs.trust_store import Root
-from procman.change import Block, Part, Put
 from procman.errors import StoresError
-from procman.invoker import Invoker, Result
-from procman.system_target import Impossible, Plan, Target
+from procman.system.change import Block, Part, Put
+from procman.system.invoker import Invoker, Result
+from procman.system.target import Impossible, Plan, Target
 
 
 def interactive() -> bool:
@@ -68,9 +68,9 @@ def plan(whole: Plan, invoker: Invoker) -> None:
 
 def removal(names: Sequence[str], entries: Sequence[Entry], folders: Sequence[Path], invoker: Invoker) -> None:
     """What is going to be undone."""
-    from procman import system  # noqa: PLC0415 (loads what is only needed here)
+    from procman.system import needs  # noqa: PLC0415 (loads what is only needed here)
 
-    record = system.record()
+    record = needs.record()
     for entry in entries:
         typer.echo(f"  {entry.title} {entry.place}: {entry.name} will be removed")
     for name in names:

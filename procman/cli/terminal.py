@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from procman.cli.arguments import Name
 from procman.cli.help import option
 from procman.cli.place import here
-from procman.client import Call
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
 
 

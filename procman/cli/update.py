@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from procman import build
 from procman.cli.arguments import Json
 from procman.cli.help import option
 from procman.cli.place import Place
 from procman.errors import StoresError
 from procman.paths import Paths
+from procman.update import build
 
 if TYPE_CHECKING:
-    from procman.running import Running
-    from procman.update_checkout import Candidate
-    from procman.update_package import Package
+    from procman.update.checkout import Candidate
+    from procman.update.package import Package
+    from procman.update.running import Running
 
 
 def update(
@@ -38,7 +38,8 @@ def update(
       stores update --dry-run
       stores update
     """
-    from procman import update_checkout, update_package  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import checkout as update_checkout  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import package as update_package  # noqa: PLC0415 (loads what only this verb needs)
 
     report = _Report(as_json=as_json)
     checkout = update_checkout.Checkout.at(build.FOLDER)
@@ -72,7 +73,7 @@ def update(
 
 
 def _package(package: Package, report: _Report, *, dry_run: bool) -> None:
-    from procman import update_package  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import package as update_package  # noqa: PLC0415 (loads what only this verb needs)
 
     command = package.upgrade()
     runs, silent = _running(report)
@@ -109,7 +110,7 @@ class _Report:
             typer.echo(line)
 
     def about(self, old: str, new: str, subjects: tuple[str, ...]) -> None:
-        from procman.update_checkout import describe  # noqa: PLC0415 (loads what only this verb needs)
+        from procman.update.checkout import describe  # noqa: PLC0415 (loads what only this verb needs)
 
         self.told |= {"from": old, "to": new, "changes": list(subjects)}
         self.say(f"From {old[:12]} to {new[:12]}:")
@@ -131,7 +132,7 @@ class _Report:
 
 def _running(report: _Report) -> tuple[list[Running], list[str]]:
     """Those that run this code, and those that nobody can hand over."""
-    from procman import running  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import running  # noqa: PLC0415 (loads what only this verb needs)
 
     found, silent = running.every(Paths.of(Path.cwd(), os.environ))
     ours = [one for one in found if one.folder == str(build.FOLDER)]
@@ -143,7 +144,7 @@ def _running(report: _Report) -> tuple[list[Running], list[str]]:
 
 
 def _hand_over(runs: list[Running], report: _Report) -> None:
-    from procman import running  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import running  # noqa: PLC0415 (loads what only this verb needs)
 
     for one in runs:
         before = one.processes()
@@ -164,14 +165,15 @@ def _roll_back(candidate: Candidate, runs: list[Running], report: _Report) -> No
 
 
 def _bring_back(runs: list[Running]) -> None:
-    from procman import client, running  # noqa: PLC0415 (loads what only this verb needs)
     from procman.cli.lifecycle import start_supervisor  # noqa: PLC0415 (as above)
+    from procman.clients import supervisor  # noqa: PLC0415 (loads what only this verb needs)
+    from procman.update import running  # noqa: PLC0415 (loads what only this verb needs)
 
     for one in runs:
         try:
             now = running.Running.of(one.paths)
         except (StoresError, OSError):
-            pid = client.holder(one.paths)
+            pid = supervisor.holder(one.paths)
             if pid:  # it is there and answers nobody; what it supervises outlives it
                 os.kill(pid, signal.SIGKILL)
             root = Path(one.root)

@@ -15,7 +15,7 @@ from typing import Final
 from proxy_addons.dashboard.peer import owner_of
 from proxy_addons.front.client import Client
 
-#: What each process of a service is told by the supervisor (`procman.environment`).
+#: What each process of a service is told by the supervisor (`procman.environment.variables`).
 _NAME: Final = b"STORES_SERVICE="
 #: Connections that are remembered.
 _REMEMBERED: Final = 1024

@@ -19,6 +19,7 @@ from proxy_addons.dashboard.inspection_rows import FILTER, INSPECTED
 from proxy_addons.dashboard.logs import SEARCH, TARGETS, Logs
 from proxy_addons.dashboard.message import Request, Response
 from proxy_addons.dashboard.metrics import Metrics
+from proxy_addons.dashboard.onlooker import Onlooker
 from proxy_addons.dashboard.services import Services
 from proxy_addons.dashboard.session import Sessions
 from proxy_addons.dashboard.static_files import StaticFiles
@@ -27,7 +28,6 @@ from proxy_addons.dashboard.timeline import Timeline
 from proxy_addons.dashboard.traffic import Traffic, Watch
 from proxy_addons.dashboard.visitor import Visitor
 from proxy_addons.inspection.inspection import Inspection
-from proxy_addons.onlooker import Onlooker
 from proxy_addons.supervisor import Supervisor
 from proxy_addons.view import Current
 

@@ -17,7 +17,7 @@ from proxy_addons.view import Current
 
 _log = logging.getLogger(__name__)
 
-_METER: Final = (sys.executable, "-P", "-m", "procman.cost_stream")
+_METER: Final = (sys.executable, "-P", "-m", "procman.machine.cost_stream")
 #: A line for some hundreds of processes.
 _LONGEST_LINE: Final = 1024 * 1024
 

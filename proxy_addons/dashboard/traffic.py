@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy_addons.dashboard import schema
 from proxy_addons.dashboard.entry import Entry
 from proxy_addons.dashboard.message import Request
+from proxy_addons.dashboard.onlooker import Onlooker
 from proxy_addons.dashboard.operation import Handler, Operation
 from proxy_addons.dashboard.recorder import Recorder
 from proxy_addons.dashboard.schema import Schema
 from proxy_addons.dashboard.stream import Say
 from proxy_addons.dashboard.watched import Watching
-from proxy_addons.onlooker import Onlooker
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from procman.routes import Route
-from proxy_addons import button, problem
+from proxy_addons import problem
 from proxy_addons.decision import Decision
 from proxy_addons.decision import Upstream as Address
+from proxy_addons.fallback import button
 from proxy_addons.front.clock import Clock
 from proxy_addons.front.connecting import Connecting
 from proxy_addons.front.exchange import Asker, Request

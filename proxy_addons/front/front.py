@@ -20,7 +20,7 @@ from proxy_addons.verdict import Verdicts
 from proxy_addons.view import Current
 
 if TYPE_CHECKING:
-    from proxy_addons.mitm_server import StoresServer
+    from proxy_addons.mitm.server import StoresServer
 
 #: Seconds between two ticks, at most: time-outs may be late by that.
 _TICK: Final = 10.0

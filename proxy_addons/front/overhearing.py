@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from proxy_addons import blocked_host
-from proxy_addons.blocked_host import Asked
+from proxy_addons.front import blocked_host
+from proxy_addons.front.blocked_host import Asked
 from proxy_addons.front.chunks import Chunks
 from proxy_addons.front.exchange import CHUNKED, Asker, Exchange, Request, Response
 from proxy_addons.site import Site

@@ -27,7 +27,7 @@ from proxy_addons.problem import Problem
 from proxy_addons.verdict import Verdicts
 
 if TYPE_CHECKING:
-    from proxy_addons.mitm_server import Connection, StoresServer
+    from proxy_addons.mitm.server import Connection, StoresServer
 
 #: Bytes of a host that is told apart: those of any name in DNS, and a port.
 _LONGEST_HOST: Final = 260

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy_addons.blocked_host import STATUSES
+from proxy_addons.front.blocked_host import STATUSES
 from proxy_addons.front.chunks import Chunks
 from proxy_addons.front.exchange import CHUNKED, TUNNEL, Asker, Request, Response
 from proxy_addons.front.heads import END, LONGEST_HEAD, hopeless

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from proxy_addons import content_coding
 from proxy_addons.inspection.body import MOST, Body
+from proxy_addons.remote import content_coding
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow, Message

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy_addons import button
 from proxy_addons.decision import decision_of
+from proxy_addons.fallback import button
 
 if TYPE_CHECKING:
     from mitmproxy.http import HTTPFlow

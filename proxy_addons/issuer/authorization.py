@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from procman.identity import Identity
-from proxy_addons import button
+from proxy_addons.fallback import button
 from proxy_addons.issuer import pages
 from proxy_addons.issuer.authorization_request import AuthorizationRequest, NoWayBackError, check, way_back
 from proxy_addons.issuer.discovery import AUTHORIZE, OPENID_SCOPES

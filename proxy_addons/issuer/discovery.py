@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from proxy_addons.fallback.words import LANGUAGES
 from proxy_addons.site import Site
-from proxy_addons.words import LANGUAGES
 
 #: Scopes of OpenID Connect Core, sections 5.4 and 11; every identity has them.
 OPENID_SCOPES: Final = ("openid", "profile", "email", "offline_access")

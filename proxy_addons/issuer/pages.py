@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from procman.identity import Identity
-from proxy_addons.acceptance import Form, form_of, language_of
+from proxy_addons.fallback.acceptance import Form, form_of, language_of
+from proxy_addons.fallback.template import PageTemplate
+from proxy_addons.fallback.words import LANGUAGES, PAGES
 from proxy_addons.issuer import discovery
 from proxy_addons.issuer.authorization_request import AuthorizationRequest
 from proxy_addons.issuer.message import Answer, Request
-from proxy_addons.page_template import PageTemplate
-from proxy_addons.words import LANGUAGES, PAGES
 
 if TYPE_CHECKING:
     from proxy_addons.issuer.issuer import Terms

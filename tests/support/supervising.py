@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 from workbench import PATIENCE, ROOT, Running, Site, wait_until
 
-from procman import client
-from procman.client import Call
+from procman.clients import supervisor
+from procman.clients.supervisor import Call
 from procman.errors import StoresError
 from procman.paths import Paths
 
@@ -49,13 +49,13 @@ class Supervising(Site):
     def supervise(self, *targets: str, **options: Any) -> Running:
         """Starts it, and waits until it answers."""
         running = self.begin_supervisor(*targets, **options)
-        if not client.wait_for_supervisor(self.paths, lambda: running.process.poll() is None, 30.0):
+        if not supervisor.wait_for_supervisor(self.paths, lambda: running.process.poll() is None, 30.0):
             raise AssertionError(f"the supervisor does not answer; it said:\n{running.wait() and running.text}")
         return running
 
     def ask(self, verb: str, *targets: str, **parameters: Any) -> Any:
         """What a command would be answered. Raises `StoresError` as the command would show it."""
-        return client.answer(self.paths, verb, targets=list(targets), **parameters)
+        return supervisor.answer(self.paths, verb, targets=list(targets), **parameters)
 
     def call(self, verb: str, *targets: str, **parameters: Any) -> Call:
         """A question whose answer is read later, or never."""
@@ -109,7 +109,7 @@ class Supervising(Site):
             if running.pid == pid:
                 running.process.wait()
         # a child that it was just starting holds lock and socket, too, until it has become another program
-        wait_until(lambda: client.holder(self.paths) is None, "the supervisor is gone")
+        wait_until(lambda: supervisor.holder(self.paths) is None, "the supervisor is gone")
         return pid
 
     def services_left(self) -> list[psutil.Process]:

@@ -1,5 +1,5 @@
 // A line of a program's output as spans: SGR (ECMA-48, 8.3.117) becomes class names, all else that a terminal obeys goes.
-// As proxy_addons/ansi.py does it for the fallback page; nothing that a service prints can become markup.
+// As proxy_addons/fallback/ansi.py does it for the fallback page; nothing that a service prints can become markup.
 
 const SEQUENCE =
   /\x1b\[([0-9;:]*)m|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b[ -/]*.|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g;

@@ -1,0 +1,1 @@
+"""What makes a service ready to run: its clone, its setup, and the record of that."""

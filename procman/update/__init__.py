@@ -1,0 +1,1 @@
+"""Bringing this program up to date, under what runs."""
