@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Iterable
 
 from procman.errors import StoresError
-from procman.process import backoff, readiness
+from procman.process import backoff
+from procman.process.arrival import Arrival
 from procman.process.asked import Asked
 from procman.process.floor import Floor
 from procman.process.ledger import Entry
@@ -180,50 +181,15 @@ class Lives:
     async def _live(self, life: Life) -> None:
         """From the start to the end of the main process, or until something else is asked."""
         self._standing.to(State.STARTING)
-        readiness = asyncio.ensure_future(self._become_ready(life))
+        arrival = Arrival(life, self.plan, self._output, self._floor, self._standing)
+        arriving = asyncio.ensure_future(arrival.until_ready())
         try:
             await self._asked.or_done(life.ended)
         finally:
-            readiness.cancel()
+            arriving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await readiness
+                await arriving
             self._floor.queue.leave(self._standing.name)
-
-    async def _become_ready(self, life: Life) -> None:
-        standing = self._standing
-        if not life.entry.ready:
-            looking = self._floor.loop.create_task(self._look_elsewhere(life))
-            try:
-                await self._readiness()
-            except Exception as error:  # noqa: BLE001 (the process runs all the same: that is what has to be said)
-                self._floor.queue.leave(standing.name)
-                standing.trouble(f"whether it is ready cannot be found out: {error!r}")
-                return
-            finally:
-                looking.cancel()
-        standing.problem = standing.advice = ""
-        self._floor.queue.leave(standing.name)
-        self._floor.ledger.became_ready(standing.name)
-        standing.to(State.READY)
-        if life.adopted:
-            standing.since = life.entry.since
-
-    async def _look_elsewhere(self, life: Life) -> None:
-        """Says it once where it listens on another port than the one that is waited for; that does not end the wait."""
-        if self.plan.port and self.plan.port_awaited:
-            self._standing.advice = await readiness.elsewhere(self.plan.name, self.plan.port, life.listening)
-            self._output.say(self._standing.advice)
-            self._floor.bell.ring()
-
-    async def _readiness(self) -> None:
-        try:
-            async with asyncio.timeout(self.plan.ready_timeout):
-                await self.plan.ready(self._output)
-                return
-        except TimeoutError:
-            self._floor.queue.leave(self._standing.name)
-            self._standing.trouble(f"not ready after {self.plan.ready_timeout:g} s: waits {self.plan.waits_for}")
-        await self.plan.ready(self._output)
 
     async def _end(self, life: Life) -> Iterable[int]:
         """Ends what is left of it. Returns what cannot be killed."""
