@@ -14,6 +14,7 @@ from proxy_addons.events.engine import Engine, Entry, OvertakenError
 from proxy_addons.events.engine_group import Request, Requests, placed
 from proxy_addons.events.engine_reach import Reach
 from proxy_addons.events.engine_record import Decoded, Record, encode
+from proxy_addons.events.engine_trim import due
 from proxy_addons.events.event import Event
 from proxy_addons.events.known import Known
 from proxy_addons.events.log import Appended, Stored
@@ -203,8 +204,8 @@ class EngineLog:
         low, high = (oldest[0].seq - 1, self._last) if oldest else (0, 0)
         while low < high:
             middle = (low + high + 1) // 2
-            (one,) = await self.read(middle - 1, 1)
-            low, high = (middle, high) if one.at < when else (low, middle - 1)
+            found = await self.read(middle - 1, 1)
+            low, high = (middle, high) if found and found[0].at < when else (low, middle - 1)
         return low
 
     async def trim(self, up_to: int, older_than: float, largest: int) -> int:
@@ -213,23 +214,14 @@ class EngineLog:
         while True:
             with cancellation.kept():
                 excess = (await self._engine.facts())["bytes"] - largest
-            dropped: Entry | None = None
-            last = 0
-            for entry in await self._entries(0):
-                events = self._events(entry)
-                if events:
-                    old = excess > 0 or events[-1].at < older_than
-                    if not old or events[-1].seq > up_to or events[-1].seq >= self._last:
-                        break
-                    last = events[-1].seq
-                    gone += len(events)
-                dropped = entry
-                excess -= len(entry.data)
-            if dropped is None:
+            entries = [(entry, self._events(entry)) for entry in await self._entries(0)]
+            drop = due(entries, min(up_to, self._last - 1), older_than, excess)
+            if drop is None:
                 return gone
             with cancellation.kept():
-                await self._engine.trim(dropped)
-            await self._known.trim(last)
+                await self._engine.trim(drop.entry)
+            await self._known.trim(drop.last)
+            gone += drop.events
 
     async def health(self) -> dict[str, object]:
         """What the engine says; while it says nothing, what is known of it."""
@@ -237,7 +229,8 @@ class EngineLog:
         with contextlib.suppress(StorageError):
             oldest = await self.read(0, 1)
             told["events"] = self._last - oldest[0].seq + 1 if oldest else 0
-            told.update(await self._engine.facts())
+            with cancellation.kept():
+                told.update(await self._engine.facts())
         return told
 
     async def close(self) -> None:
