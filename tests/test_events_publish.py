@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import socket
+import weakref
 from pathlib import Path
 
 import pytest
-from events_world import headers_of, running, structured
+from events_world import headers_of, running, structured, until
 
 from proxy_addons.events.broker import Limits
+from proxy_addons.events.http_message import Request, Response
+from proxy_addons.events.http_server import HttpServer
+from proxy_addons.listening import bound
 
 JSON = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -283,3 +288,22 @@ async def test_many_publishers_lose_nothing(tmp_path: Path) -> None:
 async def test_health_is_told_with_the_engine(tmp_path: Path) -> None:
     async with running(tmp_path / "e.sqlite3") as (_, client):
         assert (await client.call("GET", "/healthz")).json["engine"] == "sqlite"
+
+
+async def test_a_connection_that_has_gone_keeps_no_body_for_whoever_looks_for_circles() -> None:
+    async def take(request: Request) -> Response:
+        return Response(202, b"%d" % len(request.body))
+
+    server, listeners = HttpServer(take), bound([0])
+    await server.serve(listeners)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listeners[0].getsockname()[1])
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500000\r\n\r\n" + b"x" * 500_000)
+        await reader.readuntil(b"500000")
+        (connection,) = map(weakref.ref, server.connections)
+        gc.disable()
+        writer.close()
+        await until(lambda: connection() is None, "nothing holds it")
+    finally:
+        gc.enable()
+        await server.close()

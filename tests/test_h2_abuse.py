@@ -1,7 +1,9 @@
 """What abusers of HTTP/2 send: it costs them their connection, and nobody else anything."""
 
+import gc
 import os
 import struct
+import weakref
 from pathlib import Path
 
 import pytest
@@ -230,3 +232,19 @@ def test_long_hosts_are_not_remembered(server):
         while not server.requests.empty():
             server.requests.get()
     assert memory() - before < 20 * 1024 * 1024
+
+
+def test_what_a_connection_had_is_given_back_when_it_ends_and_not_minutes_later(server):
+    with Peer(server.port) as peer:
+        peer.send(headers(1, GET))
+        assert peer.answer(1)[0] == 200
+        client = server.made.get()
+        while not server.made.empty():  # of the tests before
+            client = server.made.get()
+        transport = weakref.ref(server.call(lambda: client._transport))
+        assert transport() is not None
+        gc.disable()  # what is freed now is in no circle
+    try:
+        server.until(lambda: transport() is None)
+    finally:
+        gc.enable()

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """It has gone: nobody is left to be answered."""
         self._connections.discard(self)
+        del self._parser  # it knows us, and we it: a megabyte of body would wait for who looks for such circles
         self._stop_timer()
         self._writable.set()
         if self._task:

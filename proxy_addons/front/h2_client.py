@@ -62,6 +62,8 @@ class Http2Client(asyncio.Protocol):
         """The client is gone, and its requests with it."""
         self._clients.drop(self)
         self._connection.lost()
+        # connection and client know each other: until somebody looks for such circles, TLS would keep its 256 kB
+        self._transport = None
 
     def pause_writing(self) -> None:
         """The client does not read as fast as services write."""
@@ -95,7 +97,8 @@ class Http2Client(asyncio.Protocol):
 
     def abort(self) -> None:
         """Ends it."""
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def time_out(self) -> None:
         """Ends it, because what had begun did not come to its end."""
@@ -113,7 +116,7 @@ class Http2Client(asyncio.Protocol):
 
     def _flush(self) -> None:
         connection, transport = self._connection, self._transport
-        if transport.is_closing():
+        if transport is None or transport.is_closing():
             return
         if self._clients.closing and connection.phase == Phase.SERVING:
             self.close()
