@@ -48,15 +48,19 @@ def _foot(overview: Overview) -> str:
     ports = f"http {gateway.http}, https {gateway.https}"
     first = f"gateway {gateway.state}{_priced(overview, 'gateway', gateway.pid)}: {ports}"
     second = f"supervisor{_priced(overview, 'stores', snapshot.pid)}: DNS 127.0.0.1:{snapshot.dns.port}"
-    plain = "" if gateway.http == _HTTP else f":{gateway.http}"
-    third = f"without DNS and CA: http://NAME.localhost{plain}/"
+    third = f"without DNS and CA: {_plain('NAME', gateway.http)}/"
     return "\n".join((first, *_api_gateway(overview), second, f"CA {gateway.ca_file}", third))
 
 
 def _api_gateway(overview: Overview) -> Iterator[str]:
     routes = [f"{service.api.prefix} → {service.name}" for service in overview.services if service.api]
     if routes:
-        yield f"API gateway http://api-gateway.localhost:{overview.snapshot.gateway.http}: {', '.join(routes)}"
+        yield f"API gateway {_plain('api-gateway', overview.snapshot.gateway.http)}: {', '.join(routes)}"
+
+
+def _plain(name: str, port: int) -> str:
+    """Where it is reached without DNS and certificates."""
+    return f"http://{name}.localhost{'' if port == _HTTP else f':{port}'}"
 
 
 def _priced(overview: Overview, name: str, pid: int | None) -> str:
