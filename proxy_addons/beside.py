@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import sys
 import threading
@@ -41,12 +42,13 @@ async def imported(name: str) -> ModuleType:
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_TURN)
     try:
-        threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+        # no daemon: such a thread is ended wherever it is, and in the midst of C++ that ends the process (SIGABRT)
+        threading.Thread(target=work, name=f"import {name}", daemon=False).start()
         return await done
     finally:
         sys.setswitchinterval(usual)
 
 
 def _call(loop: asyncio.AbstractEventLoop, tell: object, *arguments: object) -> None:
-    if not loop.is_closed():  # the process ends: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop is closed, as the process ends: nobody waits any more
         loop.call_soon_threadsafe(tell, *arguments)  # type: ignore[arg-type]  # a callable, with its arguments

@@ -187,7 +187,9 @@ def test_a_supervisor_whose_socket_was_removed_is_reached_again(supervising: Sup
     if what == "the socket":
         supervising.paths.socket.unlink()
     else:
-        shutil.rmtree(supervising.paths.runtime if what == "its folder" else supervising.paths.runtime.parent)
+        folder = supervising.paths.runtime if what == "its folder" else supervising.paths.runtime.parent
+        folder.rename(folder.with_name("gone"))  # at once: in a folder that is being emptied it would listen again
+        shutil.rmtree(folder.with_name("gone"))
     run = supervising.commands[-1]
     run.wait_for("was removed, and is there again")
     assert supervising.pids() == {"shop.web": pid}

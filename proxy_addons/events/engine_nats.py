@@ -228,8 +228,9 @@ class NatsEngine:
         self.on_news()
 
     async def _failed(self, error: Exception) -> None:
-        """nats-py would log it; whoever asks is told by `problem`."""
-        self._said = error
+        """nats-py would log it; whoever asks is told by `problem`. A refusal says more than what it ends with."""
+        if self._said is None or not engine_nats_settings.refuses(self._said):
+            self._said = error
 
     async def _disconnected(self) -> None:
         self.problem = f"{self.where} is not reached"

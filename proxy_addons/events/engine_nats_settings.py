@@ -36,6 +36,11 @@ def syncs_late(version: ServerVersion) -> str:
     )
 
 
+def refuses(error: Exception) -> bool:
+    """Whether the server does not know us. It says so, and ends the connection, which is another error."""
+    return "authorization" in str(error).lower()
+
+
 def not_opened(where: str, error: Exception, said: Exception | None) -> Exception:
     """What to say of it. nats-py tries again by itself; why it has to, it has `said` beside it."""
     if isinstance(error, ServiceUnavailableError):
@@ -44,6 +49,6 @@ def not_opened(where: str, error: Exception, said: Exception | None) -> Exceptio
     if isinstance(error, APIError):
         return StoresError(f"{where}: {error.description}", "See: nats stream info")
     why = said if said and isinstance(error, TimeoutError) else error
-    if "authorization" in str(why).lower():
+    if refuses(why):
         return StoresError(f"{where} does not let us in: {why}", LET_IN)
     return away(where, why)
