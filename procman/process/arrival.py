@@ -50,8 +50,7 @@ class Arrival:
             self._floor.queue.leave(self._standing.name)
             self._standing.trouble(f"not ready after {self._plan.ready_timeout:g} s: waits {self._plan.waits_for}")
         finally:
-            looking.cancel()  # nobody looks for ever
-            await asyncio.gather(looking, return_exceptions=True)
+            looking.cancel()  # and not waited for: what ends as soon as it is ready has been ready
         await self._plan.ready(self._output)
 
     async def _look_elsewhere(self) -> None:
